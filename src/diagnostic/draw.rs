@@ -1,0 +1,56 @@
+//! The drawing of a message: the line it speaks of, a caret below the very token, what to do.
+//!
+//! ```text
+//! error [UNRESOLVED_COLUMN.WITH_SUGGESTION]: there is no column `wrod` here
+//!    1 │ SELECT wrod, count(*) AS n FROM
+//!      │        ^^^^ did you mean `word`?
+//!    in sight: word STRING
+//! ```
+
+use super::{Diagnostic, Severity, SourceText};
+use unicode_width::UnicodeWidthStr;
+
+/// Draws `diagnostic` over `source`; ends with a line end.
+pub fn draw(diagnostic: &Diagnostic, source: Option<&SourceText>) -> String {
+    let mut out = String::new();
+    out.push_str(match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    });
+    if let Some(condition) = &diagnostic.condition {
+        out.push_str(&format!(" [{condition}]"));
+    }
+    out.push_str(&format!(": {}\n", diagnostic.message));
+    match (diagnostic.span, source) {
+        (Some(span), Some(source)) => {
+            let start = (span.start as usize).min(source.text.len());
+            let (number, line_start) = source.line_of(start);
+            let line = source.line_at(line_start);
+            let column = (start - line_start).min(line.len());
+            let end = (span.end as usize).clamp(start, line_start + line.len().max(column));
+            let before = printable(&line[..column]);
+            let marked = printable(&line[column..(end - line_start).max(column).min(line.len())]);
+            let carets = "^".repeat(marked.width().max(1));
+            out.push_str(&format!("{number:>4} │ {}\n", printable(line)));
+            out.push_str(&format!("     │ {}{carets}", " ".repeat(before.width())));
+            if let Some(label) = &diagnostic.label {
+                out.push_str(&format!(" {label}"));
+            }
+            out.push('\n');
+        }
+        _ => {
+            if let Some(label) = &diagnostic.label {
+                out.push_str(&format!("   {label}\n"));
+            }
+        }
+    }
+    for note in &diagnostic.notes {
+        out.push_str(&format!("   {note}\n"));
+    }
+    out
+}
+
+/// Tabs as one space and control characters as `?`, so that carets line up and nothing reaches the terminal raw.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c == '\t' { ' ' } else if c.is_control() { '?' } else { c }).collect()
+}
