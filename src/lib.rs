@@ -1,1 +1,13 @@
+#![doc = include_str!("architecture.md")]
 
+pub mod diagnostic;
+pub mod types;
+
+pub mod lang;
+
+pub mod catalog;
+pub mod plan;
+
+pub mod checkpoint;
+pub mod engine;
+pub mod progress;

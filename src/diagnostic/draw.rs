@@ -52,5 +52,15 @@ pub fn draw(diagnostic: &Diagnostic, source: Option<&SourceText>) -> String {
 
 /// Tabs as one space and control characters as `?`, so that carets line up and nothing reaches the terminal raw.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c == '\t' { ' ' } else if c.is_control() { '?' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c == '\t' {
+                ' '
+            } else if c.is_control() {
+                '?'
+            } else {
+                c
+            }
+        })
+        .collect()
 }

@@ -148,7 +148,10 @@ pub enum OutputModeDef {
     Update,
     Complete,
     /// `BATCH [OVER LAST interval [EVERY interval]]`, in microseconds.
-    Batch { over: Option<i64>, every: Option<i64> },
+    Batch {
+        over: Option<i64>,
+        every: Option<i64>,
+    },
 }
 
 /// Intervals in microseconds.
@@ -186,7 +189,13 @@ pub struct Cte {
 pub enum QueryBody {
     Select(Box<Select>),
     /// `left {UNION | INTERSECT | EXCEPT} [ALL] right`
-    SetOperation { op: SetOperator, all: bool, left: Box<QueryBody>, right: Box<QueryBody>, span: Span },
+    SetOperation {
+        op: SetOperator,
+        all: bool,
+        left: Box<QueryBody>,
+        right: Box<QueryBody>,
+        span: Span,
+    },
     /// `VALUES (…), … [AS t(a, b)]`
     Values(ValuesTable),
     /// `TABLE name`
@@ -194,7 +203,11 @@ pub enum QueryBody {
     /// `FROM relation, …` with nothing selected: the start of a pipe.
     From(Vec<TableRef>),
     /// `input |> operator`
-    Pipe { input: Box<QueryBody>, operator: Box<PipeOperator>, span: Span },
+    Pipe {
+        input: Box<QueryBody>,
+        operator: Box<PipeOperator>,
+        span: Span,
+    },
     /// `(query)`
     Nested(Box<Query>),
 }
@@ -283,12 +296,31 @@ pub struct WatermarkClause {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableRef {
     /// `[STREAM] name [TABLESAMPLE (…)] [WATERMARK …] [AS alias]`
-    Relation { name: Ident, stream: bool, sample: Option<Sample>, watermark: Option<Box<WatermarkClause>>, alias: Option<TableAlias>, span: Span },
+    Relation {
+        name: Ident,
+        stream: bool,
+        sample: Option<Sample>,
+        watermark: Option<Box<WatermarkClause>>,
+        alias: Option<TableAlias>,
+        span: Span,
+    },
     /// `(query) [WATERMARK …] [AS alias]`
-    Subquery { query: Box<Query>, lateral: bool, watermark: Option<Box<WatermarkClause>>, alias: Option<TableAlias>, span: Span },
+    Subquery {
+        query: Box<Query>,
+        lateral: bool,
+        watermark: Option<Box<WatermarkClause>>,
+        alias: Option<TableAlias>,
+        span: Span,
+    },
     Values(ValuesTable),
     /// `name(args) [AS alias]`: `range(10)`, `explode(array(1, 2))`, `progress('q')`
-    Function { name: Ident, args: Vec<Argument>, lateral: bool, alias: Option<TableAlias>, span: Span },
+    Function {
+        name: Ident,
+        args: Vec<Argument>,
+        lateral: bool,
+        alias: Option<TableAlias>,
+        span: Span,
+    },
     Join(Box<Join>),
     /// `(relation JOIN relation …) [AS alias]`
     Nested(Box<TableRef>, Option<TableAlias>),
@@ -365,15 +397,30 @@ pub struct Unpivot {
 #[derive(Clone, Debug, PartialEq)]
 pub enum PipeOperator {
     Where(Expr),
-    Select { distinct: bool, items: Vec<SelectItem> },
+    Select {
+        distinct: bool,
+        items: Vec<SelectItem>,
+    },
     Extend(Vec<SelectItem>),
     Set(Vec<(Ident, Expr)>),
     Drop(Vec<Ident>),
     As(Ident),
-    Aggregate { items: Vec<SelectItem>, group_by: Option<GroupBy> },
+    Aggregate {
+        items: Vec<SelectItem>,
+        group_by: Option<GroupBy>,
+    },
     /// The right side and the kind of join; `left` of the join is the input.
-    Join { right: TableRef, kind: JoinKind, natural: bool, condition: JoinCondition },
-    SetOperation { op: SetOperator, all: bool, right: QueryBody },
+    Join {
+        right: TableRef,
+        kind: JoinKind,
+        natural: bool,
+        condition: JoinCondition,
+    },
+    SetOperation {
+        op: SetOperator,
+        all: bool,
+        right: QueryBody,
+    },
     OrderBy(Vec<SortItem>),
     SortBy(Vec<SortItem>),
     Limit(Expr),
@@ -383,7 +430,10 @@ pub enum PipeOperator {
     TableSample(Sample),
     LateralView(LateralView),
     /// `DEDUPLICATE [ON (cols)] [WITHIN WATERMARK]`
-    Deduplicate { on: Vec<Ident>, within_watermark: bool },
+    Deduplicate {
+        on: Vec<Ident>,
+        within_watermark: bool,
+    },
     /// `STATEFUL BY …`: refused by name until it is built.
     Stateful,
 }
@@ -413,31 +463,89 @@ pub enum ExprKind {
     /// `a`, `t.a`, `t.s.f`
     Name(Vec<Ident>),
     /// `*`, `t.*`, `* EXCEPT (a, b)`
-    Star { qualifier: Vec<Ident>, except: Vec<Vec<Ident>> },
-    Unary { op: UnaryOp, expr: Box<Expr> },
-    Binary { op: BinaryOp, left: Box<Expr>, right: Box<Expr> },
-    Between { expr: Box<Expr>, low: Box<Expr>, high: Box<Expr>, negated: bool },
-    InList { expr: Box<Expr>, list: Vec<Expr>, negated: bool },
-    InSubquery { expr: Box<Expr>, query: Box<Query>, negated: bool },
+    Star {
+        qualifier: Vec<Ident>,
+        except: Vec<Vec<Ident>>,
+    },
+    Unary {
+        op: UnaryOp,
+        expr: Box<Expr>,
+    },
+    Binary {
+        op: BinaryOp,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    Between {
+        expr: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        negated: bool,
+    },
+    InList {
+        expr: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    InSubquery {
+        expr: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
     Exists(Box<Query>),
     ScalarSubquery(Box<Query>),
     /// `expr [NOT] {LIKE | ILIKE | RLIKE} [ANY | ALL] pattern [ESCAPE 'c']`
-    Like { kind: LikeKind, expr: Box<Expr>, patterns: Vec<Expr>, quantifier: Option<LikeQuantifier>, escape: Option<char>, negated: bool },
-    IsNull { expr: Box<Expr>, negated: bool },
+    Like {
+        kind: LikeKind,
+        expr: Box<Expr>,
+        patterns: Vec<Expr>,
+        quantifier: Option<LikeQuantifier>,
+        escape: Option<char>,
+        negated: bool,
+    },
+    IsNull {
+        expr: Box<Expr>,
+        negated: bool,
+    },
     /// `IS [NOT] {TRUE | FALSE | UNKNOWN}`; `None` is UNKNOWN
-    IsBoolean { expr: Box<Expr>, value: Option<bool>, negated: bool },
+    IsBoolean {
+        expr: Box<Expr>,
+        value: Option<bool>,
+        negated: bool,
+    },
     /// `IS [NOT] DISTINCT FROM`
-    IsDistinct { left: Box<Expr>, right: Box<Expr>, negated: bool },
-    Case { operand: Option<Box<Expr>>, branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    IsDistinct {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
+    Case {
+        operand: Option<Box<Expr>>,
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     /// `CAST(e AS t)`, `TRY_CAST(e AS t)`, `e::t`
-    Cast { expr: Box<Expr>, to: DataType, attempt: bool },
+    Cast {
+        expr: Box<Expr>,
+        to: DataType,
+        attempt: bool,
+    },
     Call(Box<Call>),
     /// `x -> body`, `(a, b) -> body`
-    Lambda { params: Vec<Ident>, body: Box<Expr> },
+    Lambda {
+        params: Vec<Ident>,
+        body: Box<Expr>,
+    },
     /// `a[0]`, `m['k']`
-    Subscript { expr: Box<Expr>, index: Box<Expr> },
+    Subscript {
+        expr: Box<Expr>,
+        index: Box<Expr>,
+    },
     /// `expr.field` where the left side is not a plain name
-    Field { expr: Box<Expr>, name: Ident },
+    Field {
+        expr: Box<Expr>,
+        name: Ident,
+    },
     /// `INTERVAL 5 MINUTES`, `INTERVAL 1 YEAR 2 MONTHS`, `INTERVAL '1-2' YEAR TO MONTH`
     Interval(Interval),
     /// `(a, b)`

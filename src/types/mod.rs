@@ -200,6 +200,7 @@ fn day_time(field: DayTimeField) -> &'static str {
 
 /// The name as SQL text would have to spell it: in backticks unless it is a plain word.
 pub fn quote_if_needed(name: &str) -> String {
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty();
+    let plain =
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty();
     if plain { name.to_string() } else { format!("`{}`", name.replace('`', "``")) }
 }

@@ -75,9 +75,9 @@ impl Value {
                 Some((k, v)) => DataType::map(k.natural_type(), v.natural_type()),
                 None => DataType::map(DataType::Void, DataType::Void),
             },
-            Value::Struct(v) => DataType::Struct(
-                v.iter().enumerate().map(|(i, v)| super::Field::new(format!("col{}", i + 1), v.natural_type())).collect(),
-            ),
+            Value::Struct(v) => {
+                DataType::Struct(v.iter().enumerate().map(|(i, v)| super::Field::new(format!("col{}", i + 1), v.natural_type())).collect())
+            }
         }
     }
 }

@@ -1,0 +1,12 @@
+//! [`LogicalPlan`](crate::plan::LogicalPlan) → a running query. polars lives here and nowhere else.
+
+pub mod clock;
+pub mod columns;
+pub mod error;
+pub mod eval;
+pub mod frame;
+pub mod sink;
+pub mod source;
+
+pub use error::EngineError;
+pub use frame::Frame;

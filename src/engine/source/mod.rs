@@ -1,0 +1,75 @@
+//! Where rows come from: one source a file, behind one trait.
+
+use crate::checkpoint::Offset;
+use crate::engine::clock::Clock;
+use crate::engine::{EngineError, Frame};
+use crate::progress::SourceStatus;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// A share of a range of rows, decoded on the worker pool; its frame has the ids of the scan's columns.
+pub type ReadTask = Box<dyn FnOnce() -> Result<Frame, EngineError> + Send>;
+
+/// A stream's or table's rows by offset.
+pub trait Source: Send {
+    /// The end of what may be read now, at most the source's own limit (`maxFilesPerTrigger` …) past `from`;
+    /// `None` while there is nothing at all. Equal to `from` when nothing new came.
+    fn latest(&mut self, from: Option<&Offset>) -> Result<Option<Offset>, EngineError>;
+
+    /// The rows after `from` (from the start when `None`) up to and with `to`, as tasks in row order.
+    fn read(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<ReadTask>, EngineError>;
+
+    /// Rows up to `offset` will not be asked for again.
+    fn commit(&mut self, offset: &Offset) -> Result<(), EngineError>;
+
+    /// What a person would want to know of it: connected or not, buffered, dropped.
+    fn status(&self) -> SourceStatus;
+
+    /// No row will ever come after what `latest` says now.
+    fn ended(&self) -> bool;
+
+    /// From now on `latest` goes no further than what is there at this moment (triggers available now and once).
+    /// Limits per batch still hold.
+    fn freeze(&mut self) -> Result<(), EngineError>;
+
+    /// Whether batch 0 runs at once, without rows, as Spark's socket and rate sources do.
+    fn starts_empty(&self) -> bool {
+        false
+    }
+}
+
+/// Wakes a query that waits for data, for its trigger, or for a command.
+#[derive(Debug, Default)]
+pub struct Signal {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Signal {
+    /// Wakes whoever waits; remembered when nobody does.
+    pub fn raise(&self) {
+        *self.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until raised or until the time is over, and lowers the signal.
+    pub fn wait(&self, at_most: Duration) {
+        let raised = self.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (mut raised, _) =
+            self.changed.wait_timeout_while(raised, at_most, |raised| !*raised).unwrap_or_else(std::sync::PoisonError::into_inner);
+        *raised = false;
+    }
+}
+
+/// What a source is opened with.
+#[derive(Clone)]
+pub struct SourceContext {
+    /// Raised when new rows came or the source's state changed.
+    pub wake: Arc<Signal>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The session's time zone, for decoding timestamps.
+    pub zone: chrono_tz::Tz,
+    /// The name of the query, for messages.
+    pub query: String,
+}

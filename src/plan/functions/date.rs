@@ -1,0 +1,6 @@
+//! The date family.
+
+use super::*;
+
+/// The rows of this family.
+pub(super) const FUNCTIONS: &[Function] = &[];

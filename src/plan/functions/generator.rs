@@ -1,0 +1,6 @@
+//! The generator family.
+
+use super::*;
+
+/// The rows of this family.
+pub(super) const FUNCTIONS: &[Function] = &[];

@@ -1,0 +1,6 @@
+//! The system family.
+
+use super::*;
+
+/// The rows of this family.
+pub(super) const FUNCTIONS: &[Function] = &[];
