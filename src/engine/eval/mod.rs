@@ -3,6 +3,9 @@
 //! A kernel works on whole columns. Arguments arrive either with one value per row or, where the value is
 //! the same for all rows, with exactly one value; the result may have either form too.
 
+pub mod access;
+mod kernels;
+
 use crate::engine::EngineError;
 use crate::types::DataType;
 use chrono_tz::Tz;

@@ -1,0 +1,610 @@
+//! The toolkit of kernels: typed views of columns, constants that stand for all rows, NULLs as bitmaps.
+//!
+//! Columns have one chunk, so that a view is a slice of values beside a validity bitmap. A column of
+//! length one stands for all rows; the result of a kernel whose arguments all have length one has length
+//! one as well. There are two kinds of loops here:
+//!
+//! * over numbers ([`unary`], [`binary`], [`try_binary`] …): plain loops over slices that the compiler
+//!   vectorises. They also compute the values that stand under NULLs, which is why a fallible one goes back
+//!   to look whether the offending row counts.
+//! * over any cells ([`map1`], [`map2`], [`map3`]): row by row, rows with a NULL argument left out. The
+//!   closure answers `Ok(None)` for NULL, and an error is told its row.
+
+use super::KernelCall;
+use crate::engine::EngineError;
+use crate::engine::columns::{self, list_series};
+use crate::types::DataType;
+use polars::prelude::{PlSmallStr, Series};
+use polars_arrow::array::{
+    Array, BinaryViewArray, BooleanArray, ListArray, MutableBinaryViewArray, PrimitiveArray, StructArray, Utf8ViewArray,
+};
+use polars_arrow::bitmap::{self, Bitmap, BitmapBuilder};
+use polars_arrow::types::NativeType;
+
+/// A view of one column's cells; one cell stands for all rows when there is only one.
+pub trait Cells {
+    /// What a cell holds when it is not NULL.
+    type Item: Copy;
+    /// Number of cells, which is not the number of rows for a constant.
+    fn len(&self) -> usize;
+    /// Which cells are not NULL; `None`: all.
+    fn validity(&self) -> Option<&Bitmap>;
+    /// Cell `index`, below [`Cells::len`], whatever stands there under a NULL.
+    fn value(&self, index: usize) -> Self::Item;
+
+    /// Whether there are no cells.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether one cell stands for all rows.
+    fn is_constant(&self) -> bool {
+        self.len() == 1
+    }
+
+    /// The cell of `row`, or NULL.
+    fn at(&self, row: usize) -> Option<Self::Item> {
+        let index = if self.len() == 1 { 0 } else { row };
+        match self.validity() {
+            Some(bits) if !bits.get_bit(index) => None,
+            _ => Some(self.value(index)),
+        }
+    }
+}
+
+/// Numbers, dates, timestamps, intervals and unscaled decimals.
+#[derive(Clone, Copy)]
+pub struct Numbers<'a, T> {
+    /// The values; those under NULLs mean nothing.
+    pub values: &'a [T],
+    /// Which are not NULL; `None`: all.
+    pub validity: Option<&'a Bitmap>,
+}
+
+/// Strings.
+#[derive(Clone, Copy)]
+pub struct Texts<'a>(pub &'a Utf8ViewArray);
+
+/// Binary values.
+#[derive(Clone, Copy)]
+pub struct Bytes<'a>(pub &'a BinaryViewArray);
+
+/// Booleans.
+#[derive(Clone, Copy)]
+pub struct Flags<'a>(pub &'a BooleanArray);
+
+/// Arrays and maps: a cell is the range `start..end` of its elements in [`Lists::inner`].
+pub struct Lists<'a> {
+    array: &'a ListArray<i64>,
+    inner: Series,
+}
+
+impl<T: NativeType> Cells for Numbers<'_, T> {
+    type Item = T;
+
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn validity(&self) -> Option<&Bitmap> {
+        self.validity
+    }
+
+    fn value(&self, index: usize) -> T {
+        self.values[index]
+    }
+}
+
+impl<'a> Cells for Texts<'a> {
+    type Item = &'a str;
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn validity(&self) -> Option<&Bitmap> {
+        self.0.validity()
+    }
+
+    fn value(&self, index: usize) -> &'a str {
+        self.0.value(index)
+    }
+}
+
+impl<'a> Cells for Bytes<'a> {
+    type Item = &'a [u8];
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn validity(&self) -> Option<&Bitmap> {
+        self.0.validity()
+    }
+
+    fn value(&self, index: usize) -> &'a [u8] {
+        self.0.value(index)
+    }
+}
+
+impl Cells for Flags<'_> {
+    type Item = bool;
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn validity(&self) -> Option<&Bitmap> {
+        self.0.validity()
+    }
+
+    fn value(&self, index: usize) -> bool {
+        self.0.value(index)
+    }
+}
+
+impl Cells for Lists<'_> {
+    type Item = (usize, usize);
+
+    fn len(&self) -> usize {
+        self.array.len()
+    }
+
+    fn validity(&self) -> Option<&Bitmap> {
+        self.array.validity()
+    }
+
+    fn value(&self, index: usize) -> (usize, usize) {
+        self.array.offsets().start_end(index)
+    }
+}
+
+impl<'a> Lists<'a> {
+    /// The elements of all rows in one column; a MAP's are structs of key and value.
+    pub fn inner(&self) -> &Series {
+        &self.inner
+    }
+
+    /// Where the elements of each row begin, and one more.
+    pub fn offsets(&self) -> &'a [i64] {
+        self.array.offsets().as_slice()
+    }
+}
+
+/// The one chunk of a column, as arrow's array type; a defect of ours if it is another.
+pub fn chunk<A: Array>(column: &Series) -> Result<&A, EngineError> {
+    debug_assert_eq!(column.n_chunks(), 1);
+    column.chunks()[0].as_any().downcast_ref::<A>().ok_or_else(|| {
+        EngineError::internal(format!("a kernel wanted {} and met a column of {}", std::any::type_name::<A>(), column.dtype()))
+    })
+}
+
+/// The numbers of a column.
+pub fn numbers<T: NativeType>(column: &Series) -> Result<Numbers<'_, T>, EngineError> {
+    let array = chunk::<PrimitiveArray<T>>(column)?;
+    Ok(Numbers { values: array.values().as_slice(), validity: array.validity() })
+}
+
+/// The strings of a column.
+pub fn texts(column: &Series) -> Result<Texts<'_>, EngineError> {
+    chunk(column).map(Texts)
+}
+
+/// The binary values of a column.
+pub fn bytes(column: &Series) -> Result<Bytes<'_>, EngineError> {
+    chunk(column).map(Bytes)
+}
+
+/// The booleans of a column.
+pub fn flags(column: &Series) -> Result<Flags<'_>, EngineError> {
+    chunk(column).map(Flags)
+}
+
+/// The arrays or maps of a column.
+pub fn lists(column: &Series) -> Result<Lists<'_>, EngineError> {
+    let array = chunk::<ListArray<i64>>(column)?;
+    Ok(Lists { array, inner: column.list()?.get_inner() })
+}
+
+/// The members of a struct column in order; members of a NULL struct are NULL.
+pub fn members(column: &Series) -> Result<Vec<Series>, EngineError> {
+    Ok(column.struct_()?.fields_as_series())
+}
+
+/// Which structs of a column are not NULL; `None`: all.
+pub fn struct_validity(column: &Series) -> Result<Option<&Bitmap>, EngineError> {
+    chunk::<StructArray>(column).map(|a| a.validity())
+}
+
+/// The keys and the values of a map column, element by element.
+pub fn entries(lists: &Lists<'_>) -> Result<(Series, Series), EngineError> {
+    let mut members = members(lists.inner())?;
+    match (members.pop(), members.pop()) {
+        (Some(value), Some(key)) => Ok((key, value)),
+        _ => Err(EngineError::internal("a map without keys and values")),
+    }
+}
+
+/// Which cells of any column are not NULL; `None`: all.
+pub fn validity(column: &Series) -> Option<&Bitmap> {
+    column.chunks()[0].validity()
+}
+
+/// Whether `row` of the column is NULL; a constant answers for every row.
+pub fn is_null(column: &Series, row: usize) -> bool {
+    let index = if column.len() == 1 { 0 } else { row };
+    validity(column).is_some_and(|bits| !bits.get_bit(index))
+}
+
+/// How many cells the result has: one if every argument is a constant.
+pub fn length(lengths: &[usize]) -> usize {
+    lengths.iter().copied().find(|n| *n != 1).unwrap_or(1)
+}
+
+/// One cell for each of `rows` rows, whether or not the column is a constant.
+pub fn broadcast(column: Series, rows: usize) -> Series {
+    if column.len() == 1 && rows != 1 { columns::repeated(&column, rows) } else { column }
+}
+
+/// Where both are valid, for results of `n` cells: constants are spread.
+pub fn both_valid(a: Option<&Bitmap>, b: Option<&Bitmap>, n: usize) -> Option<Bitmap> {
+    let spread = |bits: &Bitmap| if bits.len() == n { bits.clone() } else { Bitmap::new_with_value(bits.get_bit(0), n) };
+    match (a, b) {
+        (None, None) => None,
+        (Some(one), None) | (None, Some(one)) => Some(spread(one)),
+        (Some(a), Some(b)) => Some(bitmap::and(&spread(a), &spread(b))),
+    }
+}
+
+/// A column of numbers.
+pub fn number_series<T: NativeType>(values: Vec<T>, validity: Option<Bitmap>) -> Series {
+    Series::from_array(PlSmallStr::EMPTY, PrimitiveArray::new(T::PRIMITIVE.into(), values.into(), validity))
+}
+
+/// A column of booleans.
+pub fn flag_series(values: Bitmap, validity: Option<Bitmap>) -> Series {
+    Series::from_array(PlSmallStr::EMPTY, BooleanArray::new(polars_arrow::datatypes::ArrowDataType::Boolean, values, validity))
+}
+
+/// The bits `test(0) … test(n - 1)`, packed in words.
+pub fn bits(n: usize, mut test: impl FnMut(usize) -> bool) -> Bitmap {
+    let mut bytes = Vec::with_capacity(n.div_ceil(64) * 8);
+    let mut start = 0;
+    while start + 64 <= n {
+        let mut word = 0u64;
+        for i in 0..64 {
+            word |= u64::from(test(start + i)) << i;
+        }
+        bytes.extend_from_slice(&word.to_le_bytes());
+        start += 64;
+    }
+    if start < n {
+        let mut word = 0u64;
+        for i in 0..n - start {
+            word |= u64::from(test(start + i)) << i;
+        }
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    Bitmap::from_u8_vec(bytes, n)
+}
+
+/// The bits `test(a[i], b[i])`; either side may be a constant.
+pub fn test2<A: NativeType, B: NativeType>(a: &[A], b: &[B], test: impl Fn(A, B) -> bool) -> Bitmap {
+    match (a, b) {
+        ([x], b) => bits(b.len(), |i| test(*x, b[i])),
+        (a, [y]) => {
+            let y = *y;
+            bits(a.len(), |i| test(a[i], y))
+        }
+        (a, b) => {
+            let b = &b[..a.len()];
+            bits(a.len(), |i| test(a[i], b[i]))
+        }
+    }
+}
+
+/// `f` of every number; NULL stays NULL.
+pub fn unary<A: NativeType, R: NativeType>(a: &Series, f: impl Fn(A) -> R) -> Result<Series, EngineError> {
+    let a = numbers::<A>(a)?;
+    Ok(number_series(a.values.iter().map(|v| f(*v)).collect(), a.validity.cloned()))
+}
+
+/// `f` of every number where it may fail; looks only at rows that are not NULL.
+pub fn try_unary<A: NativeType, R: NativeType + Default>(
+    a: &Series,
+    f: impl Fn(A) -> Result<R, EngineError>,
+) -> Result<Series, EngineError> {
+    let a = numbers::<A>(a)?;
+    let mut out = Vec::with_capacity(a.values.len());
+    for (row, value) in a.values.iter().enumerate() {
+        let valid = a.validity.is_none_or(|bits| bits.get_bit(row));
+        out.push(if valid { f(*value).map_err(|e| e.at_row(row))? } else { R::default() });
+    }
+    Ok(number_series(out, a.validity.cloned()))
+}
+
+/// `f` of every pair of numbers; NULL where either is.
+pub fn binary<A: NativeType, B: NativeType, R: NativeType>(a: &Series, b: &Series, f: impl Fn(A, B) -> R) -> Result<Series, EngineError> {
+    let (a, b) = (numbers::<A>(a)?, numbers::<B>(b)?);
+    let validity = both_valid(a.validity, b.validity, length(&[a.len(), b.len()]));
+    Ok(number_series(zip2(a.values, b.values, f), validity))
+}
+
+/// `f` of every pair of slices' values; either side may be a constant.
+pub fn zip2<A: NativeType, B: NativeType, R: NativeType>(a: &[A], b: &[B], f: impl Fn(A, B) -> R) -> Vec<R> {
+    match (a, b) {
+        ([x], [y]) => vec![f(*x, *y)],
+        ([x], b) => b.iter().map(|y| f(*x, *y)).collect(),
+        (a, [y]) => a.iter().map(|x| f(*x, *y)).collect(),
+        (a, b) => a.iter().zip(b).map(|(x, y)| f(*x, *y)).collect(),
+    }
+}
+
+/// `f` of every pair of numbers where it may fail; rows with a NULL are not looked at.
+pub fn try_binary<A: NativeType, B: NativeType, R: NativeType + Default>(
+    a: &Series,
+    b: &Series,
+    f: impl Fn(A, B) -> Result<R, EngineError>,
+) -> Result<Series, EngineError> {
+    let (a, b) = (numbers::<A>(a)?, numbers::<B>(b)?);
+    let n = length(&[a.len(), b.len()]);
+    let validity = both_valid(a.validity, b.validity, n);
+    let mut out = Vec::with_capacity(n);
+    for row in 0..n {
+        let valid = validity.as_ref().is_none_or(|bits| bits.get_bit(row));
+        let x = a.values[if a.len() == 1 { 0 } else { row }];
+        let y = b.values[if b.len() == 1 { 0 } else { row }];
+        out.push(if valid { f(x, y).map_err(|e| e.at_row(row))? } else { R::default() });
+    }
+    Ok(number_series(out, validity))
+}
+
+/// A pair of numbers may have no result, `None`, which fails with `error` of the pair; vectorises where `f` does.
+///
+/// `f` gives the wrapped result and whether it is wrong, as `overflowing_add` does.
+pub fn checked_binary<T: NativeType>(
+    a: &Series,
+    b: &Series,
+    f: impl Fn(T, T) -> (T, bool),
+    error: impl Fn(T, T) -> EngineError,
+) -> Result<Series, EngineError> {
+    let (a, b) = (numbers::<T>(a)?, numbers::<T>(b)?);
+    let n = length(&[a.len(), b.len()]);
+    let validity = both_valid(a.validity, b.validity, n);
+    let mut wrong = false;
+    let mut step = |x: T, y: T| {
+        let (value, bad) = f(x, y);
+        wrong |= bad;
+        value
+    };
+    let values: Vec<T> = match (a.values, b.values) {
+        ([x], [y]) => vec![step(*x, *y)],
+        ([x], b) => b.iter().map(|y| step(*x, *y)).collect(),
+        (a, [y]) => a.iter().map(|x| step(*x, *y)).collect(),
+        (a, b) => a.iter().zip(b).map(|(x, y)| step(*x, *y)).collect(),
+    };
+    if wrong {
+        for row in 0..n {
+            let (Some(x), Some(y)) = (a.at(row), b.at(row)) else { continue };
+            if f(x, y).1 {
+                return Err(error(x, y).at_row(row));
+            }
+        }
+    }
+    Ok(number_series(values, validity))
+}
+
+/// A type that kernels can build a column of.
+pub trait Output: Sized {
+    /// Collects the cells.
+    type Builder;
+    /// An empty builder with room for `n` cells.
+    fn builder(n: usize) -> Self::Builder;
+    /// Adds a cell.
+    fn push_to(self, builder: &mut Self::Builder);
+    /// Adds a NULL.
+    fn push_null(builder: &mut Self::Builder);
+    /// The column.
+    fn finish(builder: Self::Builder) -> Series;
+}
+
+/// Collects numbers and NULLs.
+pub struct NumberBuilder<T> {
+    values: Vec<T>,
+    valid: BitmapBuilder,
+}
+
+macro_rules! number_output {
+    ($($t:ty),*) => {$(
+        impl Output for $t {
+            type Builder = NumberBuilder<$t>;
+            fn builder(n: usize) -> Self::Builder {
+                NumberBuilder { values: Vec::with_capacity(n), valid: BitmapBuilder::with_capacity(n) }
+            }
+            fn push_to(self, builder: &mut Self::Builder) {
+                builder.values.push(self);
+                builder.valid.push(true);
+            }
+            fn push_null(builder: &mut Self::Builder) {
+                builder.values.push(<$t>::default());
+                builder.valid.push(false);
+            }
+            fn finish(builder: Self::Builder) -> Series {
+                number_series(builder.values, builder.valid.into_opt_validity())
+            }
+        }
+    )*};
+}
+number_output!(i8, i16, i32, i64, i128, f32, f64);
+
+impl Output for bool {
+    type Builder = (BitmapBuilder, BitmapBuilder);
+
+    fn builder(n: usize) -> Self::Builder {
+        (BitmapBuilder::with_capacity(n), BitmapBuilder::with_capacity(n))
+    }
+
+    fn push_to(self, builder: &mut Self::Builder) {
+        builder.0.push(self);
+        builder.1.push(true);
+    }
+
+    fn push_null(builder: &mut Self::Builder) {
+        builder.0.push(false);
+        builder.1.push(false);
+    }
+
+    fn finish(builder: Self::Builder) -> Series {
+        flag_series(builder.0.freeze(), builder.1.into_opt_validity())
+    }
+}
+
+macro_rules! view_output {
+    ($([$($g:tt)*] $t:ty, $of:ty, $as:ident);*) => {$(
+        impl<$($g)*> Output for $t {
+            type Builder = MutableBinaryViewArray<$of>;
+            fn builder(n: usize) -> Self::Builder {
+                MutableBinaryViewArray::with_capacity(n)
+            }
+            fn push_to(self, builder: &mut Self::Builder) {
+                let value: &$of = self.$as();
+                builder.push_value(value);
+            }
+            fn push_null(builder: &mut Self::Builder) {
+                builder.push_null();
+            }
+            fn finish(builder: Self::Builder) -> Series {
+                Series::from_array(PlSmallStr::EMPTY, builder.freeze())
+            }
+        }
+    )*};
+}
+view_output!(
+    ['a] &'a str, str, as_ref; [] String, str, as_str; ['a] std::borrow::Cow<'a, str>, str, as_ref;
+    ['a] &'a [u8], [u8], as_ref; [] Vec<u8>, [u8], as_slice; ['a] std::borrow::Cow<'a, [u8]>, [u8], as_ref
+);
+
+/// `f` of every cell; NULL stays NULL.
+pub fn map1<A: Cells, R: Output>(a: &A, mut f: impl FnMut(A::Item) -> Result<Option<R>, EngineError>) -> Result<Series, EngineError> {
+    map_rows(a.len(), |row| match a.at(row) {
+        Some(x) => f(x),
+        None => Ok(None),
+    })
+}
+
+/// `f` of every pair of cells; NULL where either is.
+pub fn map2<A: Cells, B: Cells, R: Output>(
+    a: &A,
+    b: &B,
+    mut f: impl FnMut(A::Item, B::Item) -> Result<Option<R>, EngineError>,
+) -> Result<Series, EngineError> {
+    map_rows(length(&[a.len(), b.len()]), |row| match (a.at(row), b.at(row)) {
+        (Some(x), Some(y)) => f(x, y),
+        _ => Ok(None),
+    })
+}
+
+/// `f` of every three cells; NULL where any is.
+pub fn map3<A: Cells, B: Cells, C: Cells, R: Output>(
+    a: &A,
+    b: &B,
+    c: &C,
+    mut f: impl FnMut(A::Item, B::Item, C::Item) -> Result<Option<R>, EngineError>,
+) -> Result<Series, EngineError> {
+    map_rows(length(&[a.len(), b.len(), c.len()]), |row| match (a.at(row), b.at(row), c.at(row)) {
+        (Some(x), Some(y), Some(z)) => f(x, y, z),
+        _ => Ok(None),
+    })
+}
+
+/// A column of `f(0) … f(n - 1)`; an error is told its row.
+pub fn map_rows<R: Output>(n: usize, mut f: impl FnMut(usize) -> Result<Option<R>, EngineError>) -> Result<Series, EngineError> {
+    let mut builder = R::builder(n);
+    for row in 0..n {
+        match f(row).map_err(|e| e.at_row(row))? {
+            Some(value) => value.push_to(&mut builder),
+            None => R::push_null(&mut builder),
+        }
+    }
+    Ok(R::finish(builder))
+}
+
+/// A string from every string, written into a buffer that is cleared for each row; `false` means NULL.
+pub fn map_text(a: &Texts<'_>, mut f: impl FnMut(&str, &mut String) -> bool) -> Series {
+    let mut builder = <&str as Output>::builder(a.len());
+    let mut buffer = String::new();
+    for row in 0..a.len() {
+        match a.at(row) {
+            Some(text) => {
+                buffer.clear();
+                if f(text, &mut buffer) { builder.push_value(buffer.as_str()) } else { builder.push_null() }
+            }
+            None => builder.push_null(),
+        }
+    }
+    <&str as Output>::finish(builder)
+}
+
+/// Arrays from the elements of all rows: row `i` has `offsets[i]..offsets[i + 1]` of `inner`.
+pub fn array_series(offsets: Vec<i64>, inner: Series, validity: Option<Bitmap>, element: &DataType) -> Result<Series, EngineError> {
+    list_series(offsets, inner, validity, &columns::physical(element))
+}
+
+/// Maps from the keys and values of all rows.
+pub fn map_series(
+    offsets: Vec<i64>,
+    keys: Series,
+    values: Series,
+    validity: Option<Bitmap>,
+    types: (&DataType, &DataType),
+) -> Result<Series, EngineError> {
+    let entries = columns::struct_series(vec![keys, values], None, None)?;
+    list_series(offsets, entries, validity, &columns::physical_entry(types.0, types.1))
+}
+
+impl KernelCall<'_> {
+    /// Argument `index` as numbers.
+    pub fn numbers<T: NativeType>(&self, index: usize) -> Result<Numbers<'_, T>, EngineError> {
+        numbers(&self.args[index].column)
+    }
+
+    /// Argument `index` as strings.
+    pub fn texts(&self, index: usize) -> Result<Texts<'_>, EngineError> {
+        texts(&self.args[index].column)
+    }
+
+    /// Argument `index` as binary values.
+    pub fn bytes(&self, index: usize) -> Result<Bytes<'_>, EngineError> {
+        bytes(&self.args[index].column)
+    }
+
+    /// Argument `index` as booleans.
+    pub fn flags(&self, index: usize) -> Result<Flags<'_>, EngineError> {
+        flags(&self.args[index].column)
+    }
+
+    /// Argument `index` as arrays or maps.
+    pub fn lists(&self, index: usize) -> Result<Lists<'_>, EngineError> {
+        lists(&self.args[index].column)
+    }
+
+    /// The column of argument `index`.
+    pub fn column(&self, index: usize) -> &Series {
+        &self.args[index].column
+    }
+
+    /// The Spark type of argument `index`.
+    pub fn data_type(&self, index: usize) -> &DataType {
+        &self.args[index].data_type
+    }
+
+    /// How many cells the result has: one if every argument is a constant.
+    pub fn length(&self) -> usize {
+        length(&self.args.iter().map(|a| a.column.len()).collect::<Vec<_>>())
+    }
+
+    /// One NULL, of the type that was promised.
+    pub fn null(&self) -> Series {
+        columns::null_series(self.returns, 1)
+    }
+}

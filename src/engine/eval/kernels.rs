@@ -1,0 +1,15 @@
+//! Every kernel under its function's canonical name.
+
+use super::KernelEntry;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// All families, one line each.
+const FAMILIES: &[&[KernelEntry]] = &[];
+
+/// The kernel of the function of that canonical name.
+pub(super) fn find(name: &str) -> Option<&'static KernelEntry> {
+    static BY_NAME: LazyLock<HashMap<&'static str, &'static KernelEntry>> =
+        LazyLock::new(|| FAMILIES.iter().flat_map(|family| family.iter()).map(|entry| (entry.name, entry)).collect());
+    BY_NAME.get(name).copied()
+}
