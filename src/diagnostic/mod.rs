@@ -4,9 +4,11 @@
 //! the only place that draws carets.
 
 mod draw;
+mod printable;
 mod text;
 
 pub use draw::draw;
+pub use printable::{printable, printable_lines};
 pub use text::SourceText;
 
 use std::fmt;
