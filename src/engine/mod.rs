@@ -5,8 +5,11 @@ pub mod columns;
 pub mod error;
 pub mod eval;
 pub mod frame;
+pub mod pool;
+pub mod resources;
 pub mod sink;
 pub mod source;
 
 pub use error::EngineError;
 pub use frame::Frame;
+pub use resources::Resources;
