@@ -2,7 +2,8 @@
 
 use crate::checkpoint::Offset;
 use crate::engine::clock::Clock;
-use crate::engine::{EngineError, Frame};
+use crate::engine::{EngineError, Frame, Resources};
+use crate::plan::logical::Scan;
 use crate::progress::SourceStatus;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -31,6 +32,12 @@ pub trait Source: Send {
     /// From now on `latest` goes no further than what is there at this moment (triggers available now and once).
     /// Limits per batch still hold.
     fn freeze(&mut self) -> Result<(), EngineError>;
+
+    /// How long an idle query may wait before it asks `latest` again; `None` for a source that raises
+    /// [`SourceContext::wake`] whenever something new came.
+    fn poll_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(100))
+    }
 
     /// Whether batch 0 runs at once, without rows, as Spark's socket and rate sources do.
     fn starts_empty(&self) -> bool {
@@ -72,4 +79,24 @@ pub struct SourceContext {
     pub zone: chrono_tz::Tz,
     /// The name of the query, for messages.
     pub query: String,
+}
+
+/// Opens the source of a scan.
+pub type Open = fn(&Scan, &SourceContext, &Resources) -> Result<Box<dyn Source>, EngineError>;
+
+/// Every format with what opens it, in the order that messages list them.
+const FORMATS: &[(&str, Open)] = &[];
+
+/// Opens the source of a scan by its format.
+///
+/// # Errors
+/// A format that does not exist, options or a place that the source refuses.
+pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Box<dyn Source>, EngineError> {
+    match FORMATS.iter().find(|(format, _)| *format == scan.format) {
+        Some((_, open)) => open(scan, context, resources),
+        None => {
+            let known: Vec<_> = FORMATS.iter().map(|(format, _)| *format).collect();
+            Err(EngineError::user(format!("there is no source format {}", scan.format)).help(format!("formats: {}", known.join(", "))))
+        }
+    }
 }
