@@ -7,6 +7,7 @@ pub mod eval;
 pub mod frame;
 pub mod pool;
 pub mod resources;
+pub mod runtime;
 pub mod sink;
 pub mod source;
 

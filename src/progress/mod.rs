@@ -163,6 +163,8 @@ pub struct SourceStatus {
     pub sample: Option<String>,
     /// Microseconds for which the receiver did not read because the buffer was full, since the start.
     pub blocked_micros: u64,
+    /// Rows per second that the rate controller allows; `None` without a limit.
+    pub rate_limit: Option<f64>,
 }
 
 /// What a query is doing.

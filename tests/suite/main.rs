@@ -1,3 +1,6 @@
 //! The one test binary: a module per subject.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod lang;
+mod socket;
+mod streams;

@@ -8,6 +8,15 @@ use crate::progress::SourceStatus;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+mod declared;
+pub mod line_source;
+pub mod lines;
+pub mod queue;
+pub mod rate_limit;
+pub mod receivers;
+pub mod socket;
+pub mod stdin;
+
 /// A share of a range of rows, decoded on the worker pool; its frame has the ids of the scan's columns.
 pub type ReadTask = Box<dyn FnOnce() -> Result<Frame, EngineError> + Send>;
 
@@ -43,6 +52,13 @@ pub trait Source: Send {
     fn starts_empty(&self) -> bool {
         false
     }
+
+    /// Caps the rows of a batch by what earlier batches managed (`spark.streaming.backpressure.enabled`). Only receivers
+    /// need it; others have limits of their own.
+    fn limit_rate(&mut self, _settings: rate_limit::RateSettings) {}
+
+    /// How a batch went, for the cap.
+    fn batch_ended(&mut self, _facts: &rate_limit::BatchFacts) {}
 }
 
 /// Wakes a query that waits for data, for its trigger, or for a command.
@@ -59,12 +75,12 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// Waits until raised or until the time is over, and lowers the signal.
-    pub fn wait(&self, at_most: Duration) {
+    /// Waits until raised or until the time is over, and lowers the signal; says whether it was raised.
+    pub fn wait(&self, at_most: Duration) -> bool {
         let raised = self.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (mut raised, _) =
             self.changed.wait_timeout_while(raised, at_most, |raised| !*raised).unwrap_or_else(std::sync::PoisonError::into_inner);
-        *raised = false;
+        std::mem::take(&mut *raised)
     }
 }
 
@@ -85,7 +101,8 @@ pub struct SourceContext {
 pub type Open = fn(&Scan, &SourceContext, &Resources) -> Result<Box<dyn Source>, EngineError>;
 
 /// Every format with what opens it, in the order that messages list them.
-const FORMATS: &[(&str, Open)] = &[];
+const FORMATS: &[(&str, Open)] =
+    &[("socket", socket::open), ("stdin", stdin::open)];
 
 /// Opens the source of a scan by its format.
 ///

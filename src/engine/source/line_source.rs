@@ -1,0 +1,343 @@
+//! Rows out of a receiver's queue: what socket and standard input have in common.
+//!
+//! Offsets count lines, `{"lines":42}`, from where the query joined. A line can be read again until it is
+//! committed; nothing is kept beyond that, so a restarted query goes on at the number it left off with the lines
+//! that come then.
+
+use crate::checkpoint::Offset;
+use crate::engine::source::declared::Declared;
+use crate::engine::source::queue::{Cursor, Lines};
+use crate::engine::source::rate_limit::{BatchFacts, RateLimit, RateSettings};
+use crate::engine::source::receivers::Receiver;
+use crate::engine::source::{ReadTask, Signal, Source, SourceContext};
+use crate::engine::{EngineError, Frame};
+use crate::plan::expr::ColumnId;
+use crate::plan::logical::{Column, Scan};
+use crate::progress::{Connection, SourceStatus};
+use polars::prelude::*;
+use polars_arrow::array::{Utf8ViewArray, View};
+use polars_arrow::datatypes::ArrowDataType;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Bytes that one task decodes, about: enough to make handing it over worthwhile.
+const TASK_BYTES: usize = 1 << 20;
+/// How long `latest` waits at a time for standard input that is still being read.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// Rows that some lines gave.
+pub struct Decoded {
+    /// One row per line, or more, or fewer.
+    pub frame: Frame,
+    /// Lines that did not decode.
+    pub bad: u64,
+    /// One of them, escaped.
+    pub sample: Option<String>,
+}
+
+/// Lines → columns. Runs on several workers at once.
+pub trait DecodeLines: Send + Sync {
+    /// The rows of `lines`, in order.
+    fn decode(&self, lines: &[Lines]) -> Result<Decoded, EngineError>;
+}
+
+/// Counts that decoding tasks leave behind.
+#[derive(Debug, Default)]
+struct BadLines {
+    count: AtomicU64,
+    sample: Mutex<Option<String>>,
+}
+
+/// A query's reading end of a receiver.
+pub struct LineSource {
+    /// The stream's name in the catalog.
+    stream: String,
+    /// Such as `socket localhost:9999`.
+    description: String,
+    cursor: Cursor,
+    /// Raised with every change of the queue.
+    wake: Arc<Signal>,
+    decoder: Arc<dyn DecodeLines>,
+    /// Lives for as long as someone reads from it.
+    _receiver: Arc<Receiver>,
+    /// Whether batch 0 runs at once.
+    pub(super) starts_empty: bool,
+    /// For available now: what is there is all up to the end of the input, not what was read by chance.
+    pub(super) frozen_reads_to_end: bool,
+    /// A closed connection that never opened is a failure, not an end.
+    pub(super) fails_when_refused: bool,
+    state: Progress,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// Offset of the cursor's line 0; set by the first offset seen.
+    base: Option<u64>,
+    /// `latest` goes no further than this line of the cursor.
+    frozen: Option<u64>,
+    to_end: bool,
+    rate: Option<RateLimit>,
+    bad: Arc<BadLines>,
+}
+
+/// What a [`LineSource`] is made of.
+pub(super) struct LineSourceParts {
+    pub(super) stream: String,
+    pub(super) description: String,
+    pub(super) cursor: Cursor,
+    pub(super) wake: Arc<Signal>,
+    pub(super) decoder: Arc<dyn DecodeLines>,
+    pub(super) receiver: Arc<Receiver>,
+}
+
+impl LineSource {
+    /// A source over a place in a queue: batch 0 does not run at once, available now takes what was read so far.
+    pub(super) fn new(parts: LineSourceParts) -> LineSource {
+        let LineSourceParts { stream, description, cursor, wake, decoder, receiver } = parts;
+        LineSource {
+            stream,
+            description,
+            cursor,
+            wake,
+            decoder,
+            _receiver: receiver,
+            starts_empty: false,
+            frozen_reads_to_end: false,
+            fails_when_refused: false,
+            state: Progress::default(),
+        }
+    }
+
+    fn base(&mut self, from: Option<&Offset>) -> Result<u64, EngineError> {
+        match self.state.base {
+            Some(base) => Ok(base),
+            None => {
+                let base = from.map_or(Ok(0), lines_of)?;
+                self.state.base = Some(base);
+                Ok(base)
+            }
+        }
+    }
+
+    /// The cursor's line of an offset; 0 for lines from before the query joined, which are gone.
+    fn line(&mut self, offset: Option<&Offset>) -> Result<u64, EngineError> {
+        let base = self.base(offset)?;
+        Ok(offset.map_or(Ok(base), lines_of)?.saturating_sub(base))
+    }
+
+    /// For available now and once over an input that ends: waits for the end, or until the queue takes no more.
+    fn wait_for_all(&self) {
+        let complete = || {
+            let status = self.cursor.queue().status();
+            status.closed || status.full
+        };
+        while !complete() {
+            let seen = self.cursor.received();
+            if self.wake.wait(WAIT) && self.cursor.received() == seen && !complete() {
+                // Somebody else wants the query's attention, as a STOP does: the signal is left for it to see.
+                self.wake.raise();
+                return;
+            }
+        }
+    }
+}
+
+impl Source for LineSource {
+    fn latest(&mut self, from: Option<&Offset>) -> Result<Option<Offset>, EngineError> {
+        let base = self.base(from)?;
+        let start = self.line(from)?;
+        if self.state.to_end {
+            self.wait_for_all();
+        }
+        let status = self.cursor.queue().status();
+        if self.fails_when_refused
+            && status.closed
+            && let Connection::Refused(why) = status.connection
+        {
+            return Err(EngineError::external(why).within(&self.description));
+        }
+        let mut end = self.cursor.received();
+        if let Some(frozen) = self.state.frozen {
+            end = end.min(frozen);
+        }
+        if let Some(rows) = self.state.rate.as_ref().and_then(RateLimit::rows_per_batch) {
+            end = end.min(start + rows);
+        }
+        let end = end.max(start);
+        let nothing_yet = from.is_none() && end == 0 && !self.starts_empty;
+        Ok((!nothing_yet).then(|| offset_at(base + end)))
+    }
+
+    fn read(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<ReadTask>, EngineError> {
+        let (start, end) = match from {
+            Some(_) => (self.line(from)?, self.line(Some(to))?),
+            None => (0, self.line(Some(to))?),
+        };
+        let slices = self.cursor.slice(start, end);
+        let mut tasks: Vec<ReadTask> = Vec::new();
+        let mut group: Vec<Lines> = Vec::new();
+        let mut weight = 0;
+        for lines in slices {
+            weight += lines.weight();
+            group.push(lines);
+            if weight >= TASK_BYTES {
+                tasks.push(self.task(std::mem::take(&mut group)));
+                weight = 0;
+            }
+        }
+        if !group.is_empty() {
+            tasks.push(self.task(group));
+        }
+        Ok(tasks)
+    }
+
+    fn commit(&mut self, offset: &Offset) -> Result<(), EngineError> {
+        let line = self.line(Some(offset))?;
+        self.cursor.release(line);
+        Ok(())
+    }
+
+    fn status(&self) -> SourceStatus {
+        let queue = self.cursor.queue().status();
+        let limits = self.cursor.queue().limits();
+        let sample = self.state.bad.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        SourceStatus {
+            stream: self.stream.clone(),
+            description: self.description.clone(),
+            connection: queue.connection,
+            buffered_rows: queue.rows,
+            buffered_bytes: queue.bytes,
+            capacity_rows: limits.rows,
+            capacity_bytes: limits.bytes,
+            received_rows: self.cursor.received(),
+            bad_rows: queue.invalid + self.state.bad.count.load(Ordering::Relaxed),
+            oversized_rows: queue.oversized,
+            sample: sample.or(queue.sample),
+            blocked_micros: queue.blocked_micros,
+            rate_limit: self.state.rate.as_ref().and_then(RateLimit::rate),
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.cursor.queue().status().closed
+    }
+
+    fn freeze(&mut self) -> Result<(), EngineError> {
+        if self.frozen_reads_to_end {
+            self.state.to_end = true;
+        } else {
+            self.state.frozen = Some(self.cursor.received());
+        }
+        Ok(())
+    }
+
+    fn poll_every(&self) -> Option<Duration> {
+        None
+    }
+
+    fn starts_empty(&self) -> bool {
+        self.starts_empty
+    }
+
+    fn limit_rate(&mut self, settings: RateSettings) {
+        self.state.rate = Some(RateLimit::new(settings));
+    }
+
+    fn batch_ended(&mut self, facts: &BatchFacts) {
+        if let Some(rate) = &mut self.state.rate {
+            rate.observe(facts);
+        }
+    }
+}
+
+impl LineSource {
+    fn task(&self, lines: Vec<Lines>) -> ReadTask {
+        let decoder = Arc::clone(&self.decoder);
+        let bad = Arc::clone(&self.state.bad);
+        Box::new(move || {
+            let decoded = decoder.decode(&lines)?;
+            if decoded.bad > 0 {
+                bad.count.fetch_add(decoded.bad, Ordering::Relaxed);
+                if decoded.sample.is_some() {
+                    *bad.sample.lock().unwrap_or_else(PoisonError::into_inner) = decoded.sample;
+                }
+            }
+            Ok(decoded.frame)
+        })
+    }
+}
+
+fn offset_at(lines: u64) -> Offset {
+    Offset(format!("{{\"lines\":{lines}}}"))
+}
+
+fn lines_of(offset: &Offset) -> Result<u64, EngineError> {
+    let digits = offset.0.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).and_then(|t| t.trim().strip_prefix("\"lines\""));
+    let digits = digits.and_then(|t| t.trim().strip_prefix(':')).map(str::trim);
+    digits
+        .and_then(|d| d.parse().ok())
+        .ok_or_else(|| EngineError::user(format!("{offset} is no position in a stream of lines: it should look like {{\"lines\":42}}")))
+}
+
+/// What decodes the lines of a stream: its `format` and that format's options. Refuses options that nobody reads.
+pub(super) fn decoder(scan: &Scan, _context: &SourceContext, declared: &Declared<'_>) -> Result<Arc<dyn DecodeLines>, EngineError> {
+    declared.boolean("includeTimestamp")?;
+    match declared.text("format").map(str::to_lowercase).as_deref() {
+        None | Some("text") => {
+            declared.finish()?;
+            Ok(Arc::new(PlainLines::new(&scan.columns)))
+        }
+        Some(other) => Err(declared.bad("format", other, "json, csv or text")),
+    }
+}
+
+/// Plain lines: `value STRING`, and with `includeTimestamp` `timestamp TIMESTAMP`.
+pub struct PlainLines {
+    columns: Vec<(ColumnId, PlainColumn)>,
+}
+
+#[derive(Clone, Copy)]
+enum PlainColumn {
+    Value,
+    Timestamp,
+}
+
+impl PlainLines {
+    /// For the columns in use.
+    pub fn new(columns: &[Column]) -> PlainLines {
+        let kind = |c: &Column| if c.name.eq_ignore_ascii_case("timestamp") { PlainColumn::Timestamp } else { PlainColumn::Value };
+        PlainLines { columns: columns.iter().map(|c| (c.id, kind(c))).collect() }
+    }
+}
+
+impl DecodeLines for PlainLines {
+    fn decode(&self, lines: &[Lines]) -> Result<Decoded, EngineError> {
+        let rows = lines.iter().map(Lines::len).sum();
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (_, column) in &self.columns {
+            columns.push(match column {
+                PlainColumn::Value => text_column(lines)?,
+                PlainColumn::Timestamp => {
+                    // Spark's socket source takes the time in milliseconds.
+                    let times: Vec<i64> = lines.iter().flat_map(Lines::arrivals).map(|at| at.div_euclid(1000) * 1000).collect();
+                    Int64Chunked::from_vec(PlSmallStr::EMPTY, times).into_series()
+                }
+            });
+        }
+        let frame = Frame::new(self.columns.iter().map(|(id, _)| *id).collect(), columns, rows);
+        Ok(Decoded { frame, bad: 0, sample: None })
+    }
+}
+
+/// The lines as a string column of views over the chunks: nothing but short strings is copied.
+pub fn text_column(lines: &[Lines]) -> Result<Series, EngineError> {
+    let mut views: Vec<View> = Vec::with_capacity(lines.iter().map(Lines::len).sum());
+    for (index, slice) in lines.iter().enumerate() {
+        let bytes = slice.bytes();
+        views.extend(slice.ranges().iter().map(|r| View::new_from_bytes(&bytes[r.range()], index as u32, r.start)));
+    }
+    let buffers = lines.iter().map(|slice| slice.shared_bytes().values().clone()).collect();
+    let array = Utf8ViewArray::try_new(ArrowDataType::Utf8View, views.into(), buffers, None)?;
+    Ok(StringChunked::with_chunk(PlSmallStr::EMPTY, array).into_series())
+}

@@ -1,0 +1,486 @@
+//! The bounded hand-off between one receiver and the queries that read from it.
+//!
+//! ```text
+//! receiver ─append─▸ │ chunk │ chunk │ chunk │ open ┆ ◂─room─ stops reading when full
+//!                        ▲ reader 1      ▲ reader 2      each with its own place
+//! ```
+//!
+//! Lines lie in big chunks of bytes with their offsets beside them, not in a `String` each. A queue is bounded by
+//! rows and by bytes. A chunk goes when every reader has passed it, so the slowest reader holds the receiver
+//! back, also one that is paused: nothing is lost, the sender waits. A reader that leaves lets go of its backlog.
+//! Without a reader nothing is taken from the receiver at all.
+
+use crate::engine::clock::Clock;
+use crate::engine::source::Signal;
+use crate::engine::source::lines::{Flaws, LineRange};
+use crate::progress::Connection;
+use polars_arrow::array::PrimitiveArray;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Bytes after which a chunk is closed and the next begun.
+const CHUNK_BYTES: usize = 1 << 20;
+/// What an entry of a chunk's line table takes.
+const LINE_COST: u64 = size_of::<LineRange>() as u64;
+/// What a chunk takes besides its bytes and lines.
+const CHUNK_COST: u64 = 256;
+
+/// How much a queue holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Lines.
+    pub rows: u64,
+    /// Bytes of lines and of the tables over them.
+    pub bytes: u64,
+}
+
+impl Default for QueueLimits {
+    fn default() -> QueueLimits {
+        QueueLimits { rows: 1 << 20, bytes: 64 << 20 }
+    }
+}
+
+/// Lines that lie in one piece of memory; never changes once it is in the queue.
+#[derive(Debug)]
+pub struct Chunk {
+    bytes: PrimitiveArray<u8>,
+    lines: Vec<LineRange>,
+    /// Number of its first line.
+    first: u64,
+    /// From which line on which arrival time holds, microseconds since the epoch.
+    arrivals: Vec<(u32, i64)>,
+}
+
+impl Chunk {
+    fn end(&self) -> u64 {
+        self.first + self.lines.len() as u64
+    }
+
+    fn cost(&self) -> u64 {
+        cost(self.bytes.values().len(), self.lines.len())
+    }
+}
+
+fn cost(bytes: usize, lines: usize) -> u64 {
+    bytes as u64 + lines as u64 * LINE_COST + CHUNK_COST
+}
+
+/// Some consecutive lines of a chunk; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    chunk: Arc<Chunk>,
+    from: usize,
+    to: usize,
+}
+
+impl Lines {
+    /// Number of lines.
+    pub fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// The bytes that [`ranges`](Lines::ranges) point into: valid UTF-8 within each line. Between lines stand line
+    /// ends and lines that were dropped.
+    pub fn bytes(&self) -> &[u8] {
+        self.chunk.bytes.values().as_slice()
+    }
+
+    /// The bytes as polars shares them.
+    pub fn shared_bytes(&self) -> &PrimitiveArray<u8> {
+        &self.chunk.bytes
+    }
+
+    /// Where each line lies.
+    pub fn ranges(&self) -> &[LineRange] {
+        &self.chunk.lines[self.from..self.to]
+    }
+
+    /// The lines.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.ranges().iter().map(|r| &self.bytes()[r.range()])
+    }
+
+    /// When each line arrived, microseconds since the epoch.
+    pub fn arrivals(&self) -> impl Iterator<Item = i64> {
+        let marks = &self.chunk.arrivals;
+        (self.from..self.to).scan(0, move |mark, line| {
+            while marks.get(*mark + 1).is_some_and(|(first, _)| *first as usize <= line) {
+                *mark += 1;
+            }
+            Some(marks[*mark].1)
+        })
+    }
+
+    /// Bytes of the lines, about.
+    pub fn weight(&self) -> usize {
+        match (self.ranges().first(), self.ranges().last()) {
+            (Some(first), Some(last)) => (last.end - first.start) as usize,
+            _ => 0,
+        }
+    }
+}
+
+/// The chunk that is still being filled.
+#[derive(Debug, Default)]
+struct OpenChunk {
+    bytes: Vec<u8>,
+    lines: Vec<LineRange>,
+    arrivals: Vec<(u32, i64)>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    id: u64,
+    /// Lines before this one are done with.
+    done: u64,
+    wake: Arc<Signal>,
+}
+
+/// Figures of a queue at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueueStatus {
+    /// The receiver's state.
+    pub connection: Connection,
+    /// Lines that some reader still needs.
+    pub rows: u64,
+    /// What they take.
+    pub bytes: u64,
+    /// Lines taken in since the receiver started.
+    pub received: u64,
+    /// Lines over the limit, dropped.
+    pub oversized: u64,
+    /// Lines with bytes replaced.
+    pub invalid: u64,
+    /// One of either, escaped.
+    pub sample: Option<String>,
+    /// Microseconds for which the receiver did not read because the queue was full.
+    pub blocked_micros: u64,
+    /// No line fits any more.
+    pub full: bool,
+    /// No line will come any more.
+    pub closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    chunks: VecDeque<Arc<Chunk>>,
+    open: OpenChunk,
+    /// Cost of `chunks`.
+    chunk_bytes: u64,
+    /// Lines taken in.
+    next: u64,
+    readers: Vec<Reader>,
+    joined: u64,
+    connection: Connection,
+    flaws: Flaws,
+    blocked_micros: u64,
+    /// Since when the receiver has been waiting for room.
+    blocked_since: Option<i64>,
+    closed: bool,
+}
+
+impl State {
+    fn open_cost(&self) -> u64 {
+        if self.open.lines.is_empty() { 0 } else { cost(self.open.bytes.len(), self.open.lines.len()) }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.chunk_bytes + self.open_cost()
+    }
+
+    /// The first line that some reader still needs.
+    fn needed(&self) -> u64 {
+        self.readers.iter().map(|r| r.done).min().unwrap_or(self.next)
+    }
+
+    fn rows(&self) -> u64 {
+        self.next - self.needed()
+    }
+
+    fn seal(&mut self) {
+        if self.open.lines.is_empty() {
+            return;
+        }
+        let mut open = std::mem::take(&mut self.open);
+        open.bytes.shrink_to_fit();
+        open.lines.shrink_to_fit();
+        let first = self.next - open.lines.len() as u64;
+        let chunk = Chunk { bytes: PrimitiveArray::from_vec(open.bytes), lines: open.lines, first, arrivals: open.arrivals };
+        self.chunk_bytes += chunk.cost();
+        self.chunks.push_back(Arc::new(chunk));
+    }
+
+    fn drop_passed(&mut self) {
+        let needed = self.needed();
+        while self.chunks.front().is_some_and(|c| c.end() <= needed) {
+            if let Some(chunk) = self.chunks.pop_front() {
+                self.chunk_bytes -= chunk.cost();
+            }
+        }
+        if needed == self.next {
+            self.open = OpenChunk::default();
+        }
+    }
+
+    fn wake(&self) {
+        self.readers.iter().for_each(|r| r.wake.raise());
+    }
+
+    fn end_of_wait(&mut self, now: i64) {
+        if let Some(since) = self.blocked_since.take() {
+            self.blocked_micros += (now - since).max(0) as u64;
+        }
+    }
+}
+
+/// One receiver's queue.
+pub struct LineQueue {
+    state: Mutex<State>,
+    limits: QueueLimits,
+    clock: Arc<dyn Clock>,
+    /// For a receiver on the runtime …
+    room: Notify,
+    /// … and for one on a thread of its own.
+    room_changed: Condvar,
+}
+
+impl LineQueue {
+    /// An empty queue.
+    pub fn new(limits: QueueLimits, clock: Arc<dyn Clock>) -> LineQueue {
+        LineQueue { state: Mutex::default(), limits, clock, room: Notify::new(), room_changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn micros(&self) -> i64 {
+        i64::try_from(self.clock.ticks() / 1000).unwrap_or(i64::MAX)
+    }
+
+    /// Joins a reader, which gets every line from now on; `wake` is raised when there are some or the connection changed.
+    pub fn join(self: &Arc<LineQueue>, wake: Arc<Signal>) -> Cursor {
+        let mut state = self.state();
+        state.joined += 1;
+        let (id, first) = (state.joined, state.next);
+        state.readers.push(Reader { id, done: first, wake });
+        drop(state);
+        self.more_room();
+        Cursor { queue: Arc::clone(self), id, first }
+    }
+
+    fn more_room(&self) {
+        self.room.notify_one();
+        self.room_changed.notify_all();
+    }
+
+    fn full(&self, state: &State) -> bool {
+        state.rows() >= self.limits.rows || state.bytes() >= self.limits.bytes
+    }
+
+    /// Whether a line may be taken in now. Notes how long the receiver was held up.
+    fn has_room(&self, state: &mut State) -> bool {
+        if state.readers.is_empty() {
+            return false;
+        }
+        let room = !self.full(state);
+        let now = self.micros();
+        if room {
+            state.end_of_wait(now);
+        } else {
+            state.blocked_since.get_or_insert(now);
+        }
+        room
+    }
+
+    /// Waits until there is a reader and room for a line.
+    pub async fn room(&self) {
+        // A permit is stored when nobody waits yet, so that no notice is lost between check and wait.
+        while !self.has_room(&mut self.state()) {
+            self.room.notified().await;
+        }
+    }
+
+    /// As [`room`](LineQueue::room), for a receiver with a thread; gives up after `at_most` and says whether there is room.
+    pub fn wait_for_room(&self, at_most: Duration) -> bool {
+        let waited = self.room_changed.wait_timeout_while(self.state(), at_most, |state| !self.has_room(state));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Takes in lines of `block` until the queue is full; returns how many. At least one goes in when there is room.
+    pub fn append(&self, block: &[u8], lines: &[LineRange]) -> usize {
+        let arrived = self.clock.now_micros();
+        let mut state = self.state();
+        let mut taken = 0;
+        while taken < lines.len() && self.has_room(&mut state) {
+            taken += self.append_to_open(&mut state, block, &lines[taken..], arrived);
+        }
+        if taken > 0 {
+            state.wake();
+        }
+        taken
+    }
+
+    /// Copies what fits into the open chunk, at least one line, and closes the chunk when it is full.
+    fn append_to_open(&self, state: &mut State, block: &[u8], lines: &[LineRange], arrived: i64) -> usize {
+        let rows = usize::try_from(self.limits.rows - state.rows()).unwrap_or(usize::MAX).min(lines.len());
+        let bytes_left = self.limits.bytes.saturating_sub(state.bytes());
+        let chunk_left = CHUNK_BYTES.saturating_sub(state.open.bytes.len());
+        let start = lines[0].start as usize;
+        let fits = |n: &usize| {
+            let bytes = lines[*n - 1].end as usize - start;
+            bytes <= chunk_left && cost(bytes, *n) <= bytes_left
+        };
+        let count = if fits(&rows) { rows } else { partition(rows, fits).max(1) };
+
+        let open = &mut state.open;
+        let offset = open.bytes.len();
+        if open.arrivals.last().is_none_or(|(_, at)| *at != arrived) {
+            open.arrivals.push((open.lines.len() as u32, arrived));
+        }
+        open.bytes.extend_from_slice(&block[start..lines[count - 1].end as usize]);
+        let moved = |at: u32| (at as usize - start + offset) as u32;
+        open.lines.extend(lines[..count].iter().map(|l| LineRange { start: moved(l.start), end: moved(l.end) }));
+        state.next += count as u64;
+        if state.open.bytes.len() >= CHUNK_BYTES || count < rows {
+            state.seal();
+        }
+        count
+    }
+
+    /// Notes lines dropped or repaired.
+    pub fn note(&self, flaws: Flaws) {
+        if flaws == Flaws::default() {
+            return;
+        }
+        let mut state = self.state();
+        state.flaws.oversized += flaws.oversized;
+        state.flaws.invalid += flaws.invalid;
+        state.flaws.sample = flaws.sample.or(state.flaws.sample.take());
+        state.wake();
+    }
+
+    /// Says how the receiver stands with its peer.
+    pub fn set_connection(&self, connection: Connection) {
+        let mut state = self.state();
+        if state.connection != connection {
+            state.connection = connection;
+            state.wake();
+        }
+    }
+
+    /// No line will come any more.
+    pub fn close(&self, connection: Connection) {
+        let mut state = self.state();
+        state.closed = true;
+        state.connection = connection;
+        let now = self.micros();
+        state.end_of_wait(now);
+        state.wake();
+    }
+
+    /// The figures of this moment.
+    pub fn status(&self) -> QueueStatus {
+        let now = self.micros();
+        let state = self.state();
+        QueueStatus {
+            connection: state.connection.clone(),
+            rows: state.rows(),
+            bytes: state.bytes(),
+            received: state.next,
+            oversized: state.flaws.oversized,
+            invalid: state.flaws.invalid,
+            sample: state.flaws.sample.clone(),
+            blocked_micros: state.blocked_micros + state.blocked_since.map_or(0, |since| (now - since).max(0) as u64),
+            full: self.full(&state),
+            closed: state.closed,
+        }
+    }
+
+    /// What it holds at most.
+    pub fn limits(&self) -> QueueLimits {
+        self.limits
+    }
+}
+
+/// The largest count up to `most` that fits; counts that fit come before those that do not.
+fn partition(most: usize, fits: impl Fn(&usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if fits(&middle) { low = middle } else { high = middle - 1 }
+    }
+    low
+}
+
+/// A reader's place in a queue. Lines are numbered from 0 at the one after it joined.
+pub struct Cursor {
+    queue: Arc<LineQueue>,
+    id: u64,
+    /// Number in the queue of its line 0.
+    first: u64,
+}
+
+impl Cursor {
+    /// Lines that came since it joined.
+    pub fn received(&self) -> u64 {
+        self.queue.state().next - self.first
+    }
+
+    /// Lines `from..to`, which must not have been released.
+    pub fn slice(&self, from: u64, to: u64) -> Vec<Lines> {
+        let (from, to) = (self.first + from, self.first + to);
+        let mut state = self.queue.state();
+        if to > state.next - state.open.lines.len() as u64 {
+            state.seal();
+        }
+        let begin = state.chunks.partition_point(|c| c.end() <= from);
+        let mut slices = Vec::new();
+        for chunk in state.chunks.range(begin..).take_while(|c| c.first < to) {
+            let start = from.max(chunk.first) - chunk.first;
+            let end = to.min(chunk.end()) - chunk.first;
+            if start < end {
+                slices.push(Lines { chunk: Arc::clone(chunk), from: start as usize, to: end as usize });
+            }
+        }
+        slices
+    }
+
+    /// Lines before `to` are done with.
+    pub fn release(&self, to: u64) {
+        let mut state = self.queue.state();
+        let to = (self.first + to).min(state.next);
+        if let Some(reader) = state.readers.iter_mut().find(|r| r.id == self.id) {
+            reader.done = reader.done.max(to);
+        }
+        state.drop_passed();
+        drop(state);
+        self.queue.more_room();
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &LineQueue {
+        &self.queue
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.readers.retain(|r| r.id != self.id);
+        state.drop_passed();
+        if state.readers.is_empty() {
+            let now = self.queue.micros();
+            state.end_of_wait(now);
+        }
+        drop(state);
+        self.queue.more_room();
+    }
+}

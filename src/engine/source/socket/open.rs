@@ -1,0 +1,73 @@
+//! `CREATE STREAM … USING socket OPTIONS (…)` → a source.
+
+use super::{SocketMode, SocketOptions};
+use crate::engine::source::declared::Declared;
+use crate::engine::source::line_source::{self, LineSource, LineSourceParts};
+use crate::engine::source::lines::MAX_LINE_BYTES;
+use crate::engine::source::queue::QueueLimits;
+use crate::engine::source::receivers::Receivers;
+use crate::engine::source::{Source, SourceContext};
+use crate::engine::{EngineError, Resources};
+use crate::plan::logical::Scan;
+use std::sync::Arc;
+
+/// Opens a socket stream for a query: joins its receiver, or starts it.
+///
+/// # Errors
+/// Options that do not fit. A peer that is not there is no error: the source says so and tries again.
+pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Box<dyn Source>, EngineError> {
+    let declared = Declared::new("socket", &scan.options);
+    let options = read(&declared)?;
+    let decoder = line_source::decoder(scan, context, &declared)?;
+    let receivers = resources.shared::<Receivers>();
+    // The reader's format is no part of the key: it is each query's own.
+    let key = format!("{} {options:?}", scan.name.to_lowercase());
+    let clock = Arc::clone(&context.clock);
+    let receiver = receivers.get(key, || super::start(options.clone(), QueueLimits::default(), clock));
+    let mut source = LineSource::new(LineSourceParts {
+        stream: scan.name.clone(),
+        description: format!("socket {}", options.address()),
+        cursor: receiver.queue().join(Arc::clone(&context.wake)),
+        wake: Arc::clone(&context.wake),
+        decoder,
+        receiver,
+    });
+    source.starts_empty = true;
+    source.fails_when_refused = !options.reconnect;
+    Ok(Box::new(source))
+}
+
+/// The receiver's options.
+fn read(declared: &Declared<'_>) -> Result<SocketOptions, EngineError> {
+    let missing = |what: &str| {
+        EngineError::user(format!("a socket stream needs the {what} to read from"))
+            .help("for example OPTIONS (host 'localhost', port 9999)")
+    };
+    let mode = match declared.text("mode") {
+        None => SocketMode::Connect,
+        Some(text) if text.eq_ignore_ascii_case("connect") => SocketMode::Connect,
+        Some(text) if text.eq_ignore_ascii_case("listen") => SocketMode::Listen,
+        Some(text) => return Err(declared.bad("mode", text, "connect (the peer listens, as nc -lk does) or listen")),
+    };
+    let host = match declared.text("host").map(str::trim) {
+        Some(host) if !host.is_empty() => host.to_string(),
+        _ => return Err(missing("host")),
+    };
+    let least = if mode == SocketMode::Listen { 0 } else { 1 };
+    let port = declared.number("port", least, i64::from(u16::MAX))?.ok_or_else(|| missing("port"))?;
+    if declared.text("wal").is_some() {
+        return Err(EngineError::user("option wal of socket is not built yet: lines that no query has committed are lost when eddy ends"));
+    }
+    Ok(SocketOptions {
+        host,
+        port: port as u16,
+        mode,
+        reconnect: declared.boolean("reconnect")?.unwrap_or(true),
+        max_line_bytes: max_line_bytes(declared)?,
+    })
+}
+
+/// `maxLineBytes`, which every source of lines has. A line has to fit the queue many times over.
+pub(in crate::engine::source) fn max_line_bytes(declared: &Declared<'_>) -> Result<usize, EngineError> {
+    Ok(declared.number("maxLineBytes", 1, 16 << 20)?.map_or(MAX_LINE_BYTES, |n| n as usize))
+}
