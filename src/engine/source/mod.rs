@@ -12,6 +12,7 @@ mod declared;
 pub mod line_source;
 pub mod lines;
 pub mod queue;
+pub mod rate;
 pub mod rate_limit;
 pub mod receivers;
 pub mod socket;
@@ -102,7 +103,7 @@ pub type Open = fn(&Scan, &SourceContext, &Resources) -> Result<Box<dyn Source>,
 
 /// Every format with what opens it, in the order that messages list them.
 const FORMATS: &[(&str, Open)] =
-    &[("socket", socket::open), ("stdin", stdin::open)];
+    &[("socket", socket::open), ("stdin", stdin::open), ("rate", rate::open), ("rate-micro-batch", rate::open_micro_batch)];
 
 /// Opens the source of a scan by its format.
 ///
