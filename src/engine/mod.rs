@@ -10,6 +10,7 @@ pub mod resources;
 pub mod runtime;
 pub mod sink;
 pub mod source;
+pub mod state;
 
 pub use error::EngineError;
 pub use frame::Frame;

@@ -1,0 +1,388 @@
+//! Keys → slots: a hash table of slot numbers beside the keys themselves.
+//!
+//! An entry is the hash's 32 bits and the slot: growing the table needs no key, and most misses need
+//! none either. Single integers lie in a vector by slot, everything else as bytes in one arena.
+
+use super::codec;
+use crate::engine::EngineError;
+use crate::engine::columns::physical;
+use crate::engine::eval::access::{self, Cells, number_series};
+use crate::types::DataType;
+use ahash::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use polars::prelude::{self as pl, PlSmallStr, Series};
+use polars_arrow::array::MutableBinaryViewArray;
+use polars_arrow::bitmap::{Bitmap, BitmapBuilder};
+use std::sync::LazyLock;
+
+/// How the keys of one table are kept; follows from their types.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyKind {
+    /// No keys: one group.
+    Global,
+    /// One key whose column is integers: TINYINT to BIGINT, dates, timestamps, intervals.
+    Integer(DataType),
+    /// One STRING key.
+    Text,
+    /// Anything else, as rows of bytes.
+    Rows(Vec<DataType>),
+}
+
+/// The keys of one frame's rows, ready for [`Keys::upsert`].
+pub enum KeyBatch {
+    Global(usize),
+    Integer { values: Series, hashes: Vec<u32> },
+    Text { values: Series, hashes: Vec<u32> },
+    Rows { rows: codec::Rows, hashes: Vec<u32> },
+}
+
+/// Hashes are the same in every run, so that partitions are.
+static HASH: LazyLock<RandomState> = LazyLock::new(|| RandomState::with_seeds(0x65, 0x64, 0x64, 0x79));
+
+const NULL_HASH: u32 = 0x9E37_79B9;
+
+/// The upper half: what chooses the partition stands above what the table uses.
+fn half(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// The 64 bits hashbrown wants, from our 32.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+impl KeyKind {
+    /// The form for keys of those types.
+    pub fn of(types: &[DataType]) -> KeyKind {
+        match types {
+            [] => KeyKind::Global,
+            [DataType::String] => KeyKind::Text,
+            [t] if matches!(physical(t), pl::DataType::Int8 | pl::DataType::Int16 | pl::DataType::Int32 | pl::DataType::Int64) => {
+                KeyKind::Integer(t.clone())
+            }
+            types => KeyKind::Rows(types.to_vec()),
+        }
+    }
+
+    /// Hashes the keys of `rows` rows.
+    pub fn batch(&self, columns: &[Series], rows: usize) -> Result<KeyBatch, EngineError> {
+        Ok(match self {
+            KeyKind::Global => KeyBatch::Global(rows),
+            KeyKind::Integer(_) => {
+                let values = columns[0].cast(&pl::DataType::Int64)?;
+                let numbers = access::numbers::<i64>(&values)?;
+                let mut hashes: Vec<u32> = numbers.values.iter().map(|v| half(HASH.hash_one(*v))).collect();
+                mark_nulls(&mut hashes, numbers.validity);
+                KeyBatch::Integer { values, hashes }
+            }
+            KeyKind::Text => {
+                let texts = access::texts(&columns[0])?;
+                let mut hashes: Vec<u32> = texts.0.values_iter().map(|v| half(HASH.hash_one(v.as_bytes()))).collect();
+                mark_nulls(&mut hashes, texts.validity());
+                KeyBatch::Text { values: columns[0].clone(), hashes }
+            }
+            KeyKind::Rows(types) => {
+                let encoded = codec::encode(columns, types, rows)?;
+                let hashes = (0..rows).map(|i| half(HASH.hash_one(encoded.row(i)))).collect();
+                KeyBatch::Rows { rows: encoded, hashes }
+            }
+        })
+    }
+}
+
+fn mark_nulls(hashes: &mut [u32], validity: Option<&Bitmap>) {
+    let Some(validity) = validity.filter(|v| v.unset_bits() > 0) else { return };
+    for (row, hash) in hashes.iter_mut().enumerate() {
+        if !validity.get_bit(row) {
+            *hash = NULL_HASH;
+        }
+    }
+}
+
+impl KeyBatch {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            KeyBatch::Global(rows) => *rows,
+            KeyBatch::Integer { hashes, .. } | KeyBatch::Text { hashes, .. } | KeyBatch::Rows { hashes, .. } => hashes.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows of each of `partitions` (a power of two) partitions, ascending.
+    pub fn scatter(&self, partitions: usize) -> Vec<Vec<u32>> {
+        let bits = partitions.trailing_zeros();
+        match self {
+            KeyBatch::Integer { hashes, .. } | KeyBatch::Text { hashes, .. } | KeyBatch::Rows { hashes, .. } if bits > 0 => {
+                let mut out: Vec<Vec<u32>> = (0..partitions).map(|_| Vec::with_capacity(hashes.len() / partitions * 5 / 4 + 8)).collect();
+                for (row, hash) in hashes.iter().enumerate() {
+                    out[(hash >> (32 - bits)) as usize].push(row as u32);
+                }
+                out
+            }
+            _ => {
+                let mut out = vec![Vec::new(); partitions];
+                out[0] = (0..self.len() as u32).collect();
+                out
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    hash: u32,
+    slot: u32,
+}
+
+/// Where keys live, slot by slot.
+enum Store {
+    Global,
+    Integers(Vec<i64>),
+    Bytes { arena: Vec<u8>, spans: Vec<(u64, u32)>, garbage: usize },
+}
+
+/// A table from keys to slots. Slots of removed keys are given out again.
+pub struct Keys {
+    kind: KeyKind,
+    table: HashTable<Slot>,
+    store: Store,
+    null: Option<u32>,
+    free: Vec<u32>,
+    slots: u32,
+}
+
+impl Keys {
+    /// An empty table; without keys it has its one slot from the start.
+    pub fn new(kind: KeyKind) -> Keys {
+        let store = match kind {
+            KeyKind::Global => Store::Global,
+            KeyKind::Integer(_) => Store::Integers(Vec::new()),
+            KeyKind::Text | KeyKind::Rows(_) => Store::Bytes { arena: Vec::new(), spans: Vec::new(), garbage: 0 },
+        };
+        Keys { kind, table: HashTable::new(), store, null: None, free: Vec::new(), slots: 0 }
+    }
+
+    /// One more than the highest slot ever given out.
+    pub fn slots(&self) -> usize {
+        self.slots as usize
+    }
+
+    /// Bytes of memory in use.
+    pub fn bytes(&self) -> usize {
+        let store = match &self.store {
+            Store::Global => 0,
+            Store::Integers(values) => values.capacity() * 8,
+            Store::Bytes { arena, spans, .. } => arena.capacity() + spans.capacity() * 16,
+        };
+        store + self.table.capacity() * 9 * 8 / 7 + self.free.capacity() * 4
+    }
+
+    /// The slot of each of `rows`' keys; `visit` learns of each row's slot in turn and whether it is new.
+    pub fn upsert(&mut self, batch: &KeyBatch, rows: &[u32], mut visit: impl FnMut(u32, u32, bool)) -> Result<(), EngineError> {
+        match batch {
+            KeyBatch::Global(_) => rows.iter().for_each(|row| visit(*row, 0, false)),
+            KeyBatch::Integer { values, hashes } => {
+                let numbers = access::numbers::<i64>(values)?;
+                for row in rows {
+                    let (slot, new) = match numbers.validity {
+                        Some(v) if !v.get_bit(*row as usize) => self.upsert_null(),
+                        _ => self.upsert_integer(numbers.values[*row as usize], hashes[*row as usize]),
+                    };
+                    visit(*row, slot, new);
+                }
+            }
+            KeyBatch::Text { values, hashes } => {
+                let texts = access::texts(values)?;
+                let validity = texts.validity().filter(|v| v.unset_bits() > 0);
+                for row in rows {
+                    let (slot, new) = match validity {
+                        Some(v) if !v.get_bit(*row as usize) => self.upsert_null(),
+                        _ => self.upsert_bytes(texts.value(*row as usize).as_bytes(), hashes[*row as usize]),
+                    };
+                    visit(*row, slot, new);
+                }
+            }
+            KeyBatch::Rows { rows: encoded, hashes } => {
+                for row in rows {
+                    let (slot, new) = self.upsert_bytes(encoded.row(*row as usize), hashes[*row as usize]);
+                    visit(*row, slot, new);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The slot of each row's key, `None` for keys that are not there and for rows without a key.
+    pub fn find(&self, batch: &KeyBatch, row: usize) -> Option<u32> {
+        match batch {
+            KeyBatch::Global(_) => Some(0),
+            KeyBatch::Integer { values, hashes } => match access::numbers::<i64>(values).ok()?.at(row) {
+                Some(key) => {
+                    let Store::Integers(keys) = &self.store else { return None };
+                    let hash = hashes[row];
+                    self.table.find(spread(hash), |e| e.hash == hash && keys[e.slot as usize] == key).map(|e| e.slot)
+                }
+                None => self.null,
+            },
+            KeyBatch::Text { values, hashes } => match access::texts(values).ok()?.at(row) {
+                Some(key) => self.find_bytes(key.as_bytes(), hashes[row]),
+                None => self.null,
+            },
+            KeyBatch::Rows { rows, hashes } => self.find_bytes(rows.row(row), hashes[row]),
+        }
+    }
+
+    fn find_bytes(&self, key: &[u8], hash: u32) -> Option<u32> {
+        let Store::Bytes { arena, spans, .. } = &self.store else { return None };
+        self.table.find(spread(hash), |e| e.hash == hash && span(arena, spans, e.slot) == key).map(|e| e.slot)
+    }
+
+    fn upsert_null(&mut self) -> (u32, bool) {
+        if let Some(slot) = self.null {
+            return (slot, false);
+        }
+        let slot = next_slot(&mut self.free, &mut self.slots);
+        match &mut self.store {
+            Store::Global => {}
+            Store::Integers(keys) => put(keys, slot, 0),
+            Store::Bytes { spans, .. } => put(spans, slot, (0, 0)),
+        }
+        self.null = Some(slot);
+        (slot, true)
+    }
+
+    #[inline]
+    fn upsert_integer(&mut self, key: i64, hash: u32) -> (u32, bool) {
+        let Store::Integers(keys) = &mut self.store else { unreachable!("integer keys go with an integer store") };
+        match self.table.entry(spread(hash), |e| e.hash == hash && keys[e.slot as usize] == key, |e| spread(e.hash)) {
+            Entry::Occupied(entry) => (entry.get().slot, false),
+            Entry::Vacant(entry) => {
+                let slot = next_slot(&mut self.free, &mut self.slots);
+                entry.insert(Slot { hash, slot });
+                put(keys, slot, key);
+                (slot, true)
+            }
+        }
+    }
+
+    #[inline]
+    fn upsert_bytes(&mut self, key: &[u8], hash: u32) -> (u32, bool) {
+        let Store::Bytes { arena, spans, .. } = &mut self.store else { unreachable!("byte keys go with an arena") };
+        match self.table.entry(spread(hash), |e| e.hash == hash && span(arena, spans, e.slot) == key, |e| spread(e.hash)) {
+            Entry::Occupied(entry) => (entry.get().slot, false),
+            Entry::Vacant(entry) => {
+                let slot = next_slot(&mut self.free, &mut self.slots);
+                entry.insert(Slot { hash, slot });
+                let start = arena.len() as u64;
+                arena.extend_from_slice(key);
+                put(spans, slot, (start, key.len() as u32));
+                (slot, true)
+            }
+        }
+    }
+
+    /// Takes the keys of those slots out; the slots will be given out again.
+    pub fn remove(&mut self, slots: &[u32]) {
+        for slot in slots {
+            if self.null == Some(*slot) {
+                self.null = None;
+            } else {
+                let hash = self.hash_of(*slot);
+                if let Ok(entry) = self.table.find_entry(spread(hash), |e| e.slot == *slot) {
+                    entry.remove();
+                }
+                if let Store::Bytes { spans, garbage, .. } = &mut self.store {
+                    *garbage += spans[*slot as usize].1 as usize;
+                    spans[*slot as usize] = (0, 0);
+                }
+            }
+            self.free.push(*slot);
+        }
+        self.compact();
+    }
+
+    fn hash_of(&self, slot: u32) -> u32 {
+        match &self.store {
+            Store::Global => 0,
+            Store::Integers(keys) => half(HASH.hash_one(keys[slot as usize])),
+            Store::Bytes { arena, spans, .. } => half(HASH.hash_one(span(arena, spans, slot))),
+        }
+    }
+
+    /// Rewrites the arena when most of it is keys that were removed.
+    fn compact(&mut self) {
+        let Store::Bytes { arena, spans, garbage } = &mut self.store else { return };
+        if *garbage < 1 << 16 || *garbage * 2 < arena.len() {
+            return;
+        }
+        let mut packed = Vec::with_capacity(arena.len() - *garbage);
+        for (start, length) in spans.iter_mut() {
+            let at = *start as usize;
+            *start = packed.len() as u64;
+            packed.extend_from_slice(&arena[at..at + *length as usize]);
+        }
+        *arena = packed;
+        *garbage = 0;
+    }
+
+    /// The keys of those slots as columns.
+    pub fn columns(&self, slots: &[u32]) -> Result<Vec<Series>, EngineError> {
+        match (&self.kind, &self.store) {
+            (KeyKind::Integer(data_type), Store::Integers(keys)) => {
+                let values: Vec<i64> = slots.iter().map(|s| keys[*s as usize]).collect();
+                Ok(vec![number_series(values, self.without_null(slots)).cast(&physical(data_type))?])
+            }
+            (KeyKind::Text, Store::Bytes { arena, spans, .. }) => {
+                let mut out = MutableBinaryViewArray::<str>::with_capacity(slots.len());
+                for slot in slots {
+                    if self.null == Some(*slot) {
+                        out.push_null();
+                    } else {
+                        // Only whole strings were put in, so nothing is replaced here.
+                        out.push_value(&*String::from_utf8_lossy(span(arena, spans, *slot)));
+                    }
+                }
+                Ok(vec![Series::from_array(PlSmallStr::EMPTY, out.freeze())])
+            }
+            (KeyKind::Rows(types), Store::Bytes { arena, spans, .. }) => codec::decode(slots.iter().map(|s| span(arena, spans, *s)), types),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn without_null(&self, slots: &[u32]) -> Option<Bitmap> {
+        let null = self.null?;
+        let mut valid = BitmapBuilder::with_capacity(slots.len());
+        slots.iter().for_each(|s| valid.push(*s != null));
+        valid.into_opt_validity()
+    }
+}
+
+fn next_slot(free: &mut Vec<u32>, slots: &mut u32) -> u32 {
+    free.pop().unwrap_or_else(|| {
+        *slots += 1;
+        *slots - 1
+    })
+}
+
+fn put<T: Clone + Default>(list: &mut Vec<T>, slot: u32, value: T) {
+    let at = slot as usize;
+    if at == list.len() {
+        list.push(value);
+    } else {
+        if at > list.len() {
+            list.resize(at + 1, T::default());
+        }
+        list[at] = value;
+    }
+}
+
+fn span<'a>(arena: &'a [u8], spans: &[(u64, u32)], slot: u32) -> &'a [u8] {
+    let (start, length) = spans[slot as usize];
+    &arena[start as usize..start as usize + length as usize]
+}

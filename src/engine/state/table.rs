@@ -1,0 +1,330 @@
+//! Groups and their aggregates, in partitions by key hash: each worker owns the partitions it works on.
+//!
+//! ```text
+//! keys → slots ─┬─ accumulators (a column of states per aggregate)
+//!               ├─ stamp: the batch that changed the slot last (0: no group lives there)
+//!               └─ expiry heap: (event time at which the group closes, slot)
+//! ```
+//!
+//! A batch works on a [`StateTable`] through `update`, `emit` and then either `commit` or `rollback`. Until
+//! then removed groups are only marked and changed ones have a copy of their states, so that work follows
+//! the batch and never the size of the state.
+
+use super::accumulator::{Accumulator, Aggregate, Updates};
+use super::keys::{KeyBatch, KeyKind, Keys};
+use crate::engine::EngineError;
+use crate::engine::eval::access::{self, Cells};
+use crate::engine::pool::Pool;
+use polars::prelude::{BooleanChunked, Series};
+use std::any::Any;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// One frame's rows, ready to go into a table: everything that needs no state is done.
+pub struct Prepared {
+    /// Keys with their hashes.
+    pub keys: KeyBatch,
+    /// The arguments of each aggregate, in its shapes.
+    pub args: Vec<Vec<Series>>,
+    /// Which rows an aggregate's FILTER lets through.
+    pub filters: Vec<Option<BooleanChunked>>,
+    /// When each row's group closes, in microseconds; only tables with event time have it.
+    pub expiry: Option<Series>,
+    /// The rows of each partition.
+    pub scatter: Vec<Vec<u32>>,
+}
+
+/// Which groups a batch puts out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emit {
+    /// Every group: complete mode and bounded queries.
+    All,
+    /// Those that this batch touched: update mode.
+    Changed,
+    /// Those that close: append mode.
+    Closed,
+}
+
+/// A partitioned table of groups.
+pub struct StateTable {
+    partitions: Vec<Partition>,
+    global: bool,
+    undo: bool,
+}
+
+/// What went on in a table in one batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableStats {
+    pub rows: u64,
+    pub updated: u64,
+    pub removed: u64,
+    pub bytes: u64,
+}
+
+struct Partition {
+    keys: Keys,
+    accumulators: Vec<Box<dyn Accumulator>>,
+    stamps: Vec<u32>,
+    stamp: u32,
+    live: usize,
+    expiry: Option<BinaryHeap<Reverse<(i64, u32)>>>,
+    changed: Vec<u32>,
+    fresh: Vec<u32>,
+    saved: Vec<Box<dyn Any + Send + Sync>>,
+    kept: Vec<u32>,
+    closing: Vec<(i64, u32)>,
+}
+
+impl StateTable {
+    /// An empty table of `partitions` (a power of two) partitions. With `expires`, groups have a time at which
+    /// they close. Without `undo`, a failing batch may leave the table changed: for bounded queries.
+    pub fn new(kind: &KeyKind, aggregates: &[Aggregate], partitions: usize, expires: bool, undo: bool) -> Result<StateTable, EngineError> {
+        let global = *kind == KeyKind::Global;
+        let count = if global { 1 } else { partitions };
+        let partitions = (0..count).map(|_| Partition::new(kind, aggregates, expires)).collect::<Result<_, _>>()?;
+        Ok(StateTable { partitions, global, undo })
+    }
+
+    /// How many partitions rows are scattered over.
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Starts a batch and takes its rows in, partitions in parallel.
+    pub fn update(&mut self, batches: &[Prepared], pool: &Pool) -> Result<(), EngineError> {
+        let (global, undo) = (self.global, self.undo);
+        let rows: usize = batches.iter().map(|b| b.keys.len()).sum();
+        let work = |(index, partition): (usize, &mut Partition)| partition.update(index, batches, global, undo);
+        let items: Vec<_> = self.partitions.iter_mut().enumerate().collect();
+        // Handing work over costs tens of microseconds: more than a small batch takes.
+        if rows < 4096 {
+            return items.into_iter().try_for_each(work);
+        }
+        pool.map(items, work).into_iter().collect()
+    }
+
+    /// Marks the groups that close at or before `until` for removal at commit.
+    pub fn close(&mut self, until: i64) {
+        self.partitions.iter_mut().for_each(|p| p.close(until));
+    }
+
+    /// Key columns and results of the groups that the batch puts out, a partition after the other.
+    pub fn emit(&self, emit: Emit, pool: &Pool) -> Result<Vec<(Vec<Series>, usize)>, EngineError> {
+        let work = |p: &Partition| p.emit(emit, self.global);
+        let partitions: Vec<&Partition> = self.partitions.iter().collect();
+        let small = emit != Emit::All || self.partitions.iter().map(|p| p.live).sum::<usize>() < 4096;
+        if small { partitions.into_iter().map(work).collect() } else { pool.map(partitions, work).into_iter().collect() }
+    }
+
+    /// The batch is done: closed groups go for good.
+    pub fn commit(&mut self) {
+        self.partitions.iter_mut().for_each(Partition::commit);
+    }
+
+    /// The batch failed: the table is as it was before.
+    pub fn rollback(&mut self) {
+        self.partitions.iter_mut().for_each(Partition::rollback);
+    }
+
+    /// Figures of the batch, with closed groups counted as gone.
+    pub fn stats(&self) -> TableStats {
+        let mut stats = TableStats::default();
+        for p in &self.partitions {
+            stats.rows += (p.live - p.closing.len()) as u64;
+            stats.updated += p.changed.len() as u64;
+            stats.removed += p.closing.len() as u64;
+            stats.bytes += p.bytes() as u64;
+        }
+        stats
+    }
+
+    /// Rows whose group is new in this batch: of each batch of `batches`, by partition, as `update` saw them.
+    /// Used where only the first row of a group comes out.
+    pub fn upsert_new(&mut self, batch: &Prepared) -> Result<Vec<u32>, EngineError> {
+        let mut fresh = Vec::new();
+        for (partition, rows) in self.partitions.iter_mut().zip(&batch.scatter) {
+            fresh.extend(partition.upsert(batch, rows)?.1);
+        }
+        fresh.sort_unstable();
+        Ok(fresh)
+    }
+
+    /// Starts a batch of [`StateTable::upsert_new`] calls.
+    pub fn begin(&mut self) {
+        self.partitions.iter_mut().for_each(Partition::begin);
+    }
+}
+
+impl Partition {
+    fn new(kind: &KeyKind, aggregates: &[Aggregate], expires: bool) -> Result<Partition, EngineError> {
+        let accumulators = aggregates.iter().map(Aggregate::accumulator).collect::<Result<_, _>>()?;
+        let mut partition = Partition {
+            keys: Keys::new(kind.clone()),
+            accumulators,
+            stamps: Vec::new(),
+            stamp: 1,
+            live: 0,
+            expiry: expires.then(BinaryHeap::new),
+            changed: Vec::new(),
+            fresh: Vec::new(),
+            saved: Vec::new(),
+            kept: Vec::new(),
+            closing: Vec::new(),
+        };
+        if *kind == KeyKind::Global {
+            partition.stamps.push(1);
+            partition.live = 1;
+            partition.accumulators.iter_mut().for_each(|a| a.grow(1));
+        }
+        Ok(partition)
+    }
+
+    fn begin(&mut self) {
+        self.stamp += 1;
+        self.changed.clear();
+        self.fresh.clear();
+        self.saved.clear();
+        self.kept.clear();
+        self.closing.clear();
+    }
+
+    fn update(&mut self, index: usize, batches: &[Prepared], global: bool, undo: bool) -> Result<(), EngineError> {
+        self.begin();
+        if global {
+            self.stamps[0] = self.stamp;
+            self.changed.push(0);
+        }
+        let mut slots = Vec::with_capacity(batches.len());
+        for batch in batches {
+            slots.push(self.upsert(batch, &batch.scatter[index])?.0);
+        }
+        let count = self.stamps.len();
+        self.accumulators.iter_mut().for_each(|a| a.grow(count));
+        if undo {
+            self.save();
+        }
+        for (batch, slots) in batches.iter().zip(&slots) {
+            self.accumulate(batch, Updates { rows: &batch.scatter[index], slots })?;
+        }
+        Ok(())
+    }
+
+    /// The slot of each row, and the first row of each new group.
+    fn upsert(&mut self, batch: &Prepared, rows: &[u32]) -> Result<(Vec<u32>, Vec<u32>), EngineError> {
+        let mut slots = Vec::with_capacity(rows.len());
+        let mut first = Vec::new();
+        let Partition { keys, stamps, stamp, changed, fresh, .. } = self;
+        keys.upsert(&batch.keys, rows, |row, slot, new| {
+            let at = slot as usize;
+            if at >= stamps.len() {
+                stamps.resize(at + 1, 0);
+            }
+            if stamps[at] != *stamp {
+                stamps[at] = *stamp;
+                changed.push(slot);
+                if new {
+                    fresh.push(slot);
+                    first.push(row);
+                }
+            }
+            slots.push(slot);
+        })?;
+        self.live += first.len();
+        if let (Some(heap), Some(expiry)) = (&mut self.expiry, &batch.expiry) {
+            let times = access::numbers::<i64>(expiry)?;
+            let new = &fresh[fresh.len() - first.len()..];
+            heap.extend(new.iter().zip(&first).filter_map(|(slot, row)| times.at(*row as usize).map(|t| Reverse((t, *slot)))));
+        }
+        Ok((slots, first))
+    }
+
+    /// Copies the states of groups that were there before the batch.
+    fn save(&mut self) {
+        let fresh: std::collections::HashSet<u32> = self.fresh.iter().copied().collect();
+        self.kept =
+            if fresh.is_empty() { self.changed.clone() } else { self.changed.iter().copied().filter(|s| !fresh.contains(s)).collect() };
+        self.saved = self.accumulators.iter().map(|a| a.save(&self.kept)).collect();
+    }
+
+    fn accumulate(&mut self, batch: &Prepared, updates: Updates<'_>) -> Result<(), EngineError> {
+        for ((accumulator, args), filter) in self.accumulators.iter_mut().zip(&batch.args).zip(&batch.filters) {
+            match filter {
+                None => accumulator.update(updates, args)?,
+                Some(mask) => {
+                    let passes = |row: u32| mask.get(row as usize) == Some(true);
+                    let (rows, slots): (Vec<u32>, Vec<u32>) =
+                        updates.rows.iter().zip(updates.slots).filter(|(row, _)| passes(**row)).map(|(r, s)| (*r, *s)).unzip();
+                    accumulator.update(Updates { rows: &rows, slots: &slots }, args)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, until: i64) {
+        let Some(heap) = &mut self.expiry else { return };
+        while let Some(Reverse((time, slot))) = heap.peek().copied() {
+            if time > until {
+                break;
+            }
+            heap.pop();
+            self.closing.push((time, slot));
+        }
+    }
+
+    fn emit(&self, emit: Emit, global: bool) -> Result<(Vec<Series>, usize), EngineError> {
+        let slots: Vec<u32> = match emit {
+            _ if global => vec![0],
+            Emit::All => (0..self.stamps.len() as u32).filter(|s| self.stamps[*s as usize] != 0).collect(),
+            Emit::Changed => self.changed.clone(),
+            Emit::Closed => self.closing.iter().map(|(_, slot)| *slot).collect(),
+        };
+        let mut columns = self.keys.columns(&slots)?;
+        for accumulator in &self.accumulators {
+            columns.push(accumulator.finish(&slots)?);
+        }
+        Ok((columns, slots.len()))
+    }
+
+    fn commit(&mut self) {
+        let gone: Vec<u32> = self.closing.drain(..).map(|(_, slot)| slot).collect();
+        self.remove(&gone);
+        self.saved.clear();
+        self.kept.clear();
+    }
+
+    fn rollback(&mut self) {
+        let fresh = std::mem::take(&mut self.fresh);
+        if let Some(heap) = &mut self.expiry {
+            heap.extend(self.closing.drain(..).map(Reverse));
+            if !fresh.is_empty() {
+                let gone: std::collections::HashSet<u32> = fresh.iter().copied().collect();
+                heap.retain(|Reverse((_, slot))| !gone.contains(slot));
+            }
+        }
+        let kept = std::mem::take(&mut self.kept);
+        for (accumulator, saved) in self.accumulators.iter_mut().zip(self.saved.drain(..)) {
+            accumulator.restore(&kept, saved);
+        }
+        self.remove(&fresh);
+        self.changed.clear();
+    }
+
+    fn remove(&mut self, slots: &[u32]) {
+        if slots.is_empty() {
+            return;
+        }
+        self.live -= slots.len();
+        self.keys.remove(slots);
+        slots.iter().for_each(|s| self.stamps[*s as usize] = 0);
+        let known: usize = self.stamps.len();
+        debug_assert!(slots.iter().all(|s| (*s as usize) < known));
+        self.accumulators.iter_mut().for_each(|a| a.clear(slots));
+    }
+
+    fn bytes(&self) -> usize {
+        let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
+        let heap = self.expiry.as_ref().map_or(0, |h| h.capacity() * 16);
+        self.keys.bytes() + accumulators + self.stamps.capacity() * 4 + heap
+    }
+}
