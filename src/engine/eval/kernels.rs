@@ -5,7 +5,15 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// All families, one line each.
-const FAMILIES: &[&[KernelEntry]] = &[];
+const FAMILIES: &[&[KernelEntry]] = &[
+    super::array::KERNELS,
+    super::array_set::KERNELS,
+    super::hash::KERNELS,
+    super::like::KERNELS,
+    super::map::KERNELS,
+    super::regex::KERNELS,
+    super::string::KERNELS,
+];
 
 /// The kernel of the function of that canonical name.
 pub(super) fn find(name: &str) -> Option<&'static KernelEntry> {

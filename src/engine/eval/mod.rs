@@ -4,7 +4,18 @@
 //! the same for all rows, with exactly one value; the result may have either form too.
 
 pub mod access;
+mod array;
+mod array_set;
+mod gather;
+mod hash;
+mod java_regex;
 mod kernels;
+mod keys;
+mod like;
+mod map;
+mod regex;
+mod string;
+mod string_slice;
 
 use crate::engine::EngineError;
 use crate::types::DataType;

@@ -113,6 +113,20 @@ pub enum Accepts {
     ArrayOfCommon,
     /// The element type of the call's array.
     Element,
+    /// Arrays of a common type, or BINARY in all such parameters of the call, or else STRING.
+    Concatenable,
+    /// STRING or ARRAY<STRING> as it is; other atomic types are cast to STRING, other arrays to ARRAY<STRING>.
+    StringOrStringArray,
+    /// ARRAY<STRING>; other arrays of atomic types are cast to it.
+    StringArray,
+    /// For an array in the call's first argument INT; for a map the type of its keys.
+    IndexOrKey,
+    /// The type of the keys of the map in the call's first argument.
+    Key,
+    /// STRING, DATE, TIMESTAMP or TIMESTAMP_NTZ as it is.
+    StringOrDatetime,
+    /// DATE, TIMESTAMP, TIMESTAMP_NTZ and intervals as they are; STRING becomes TIMESTAMP.
+    Extractable,
     /// A lambda; what its parameters are is the function's own rule in `plan::analyzer`.
     Lambda,
     /// A constant STRING.
