@@ -11,3 +11,5 @@ pub mod plan;
 pub mod checkpoint;
 pub mod engine;
 pub mod progress;
+
+pub mod feed;
