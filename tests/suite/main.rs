@@ -3,6 +3,7 @@
 
 mod feed;
 mod lang;
+mod queue;
 mod rate;
 mod socket;
 mod streams;

@@ -114,3 +114,82 @@ fn wait_for_room(queue: &Weak<LineQueue>) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Offset;
+    use crate::engine::clock::SystemClock;
+    use crate::engine::source::Signal;
+    use crate::engine::source::lines::MAX_LINE_BYTES;
+    use crate::plan::expr::ColumnId;
+    use crate::plan::logical::Column;
+    use crate::types::{DataType, Field};
+
+    /// A query over an input, before anything of it was read.
+    fn open(input: impl Read + Send + 'static, limits: QueueLimits) -> LineSource {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let column = Column { id: ColumnId(7), name: "value".to_string(), data_type: DataType::String };
+        let scan = Scan {
+            name: "typed".to_string(),
+            format: "stdin".to_string(),
+            options: Vec::new(),
+            declared: vec![Field::new("value", DataType::String)],
+            columns: vec![column],
+            streaming: true,
+        };
+        let wake = Arc::new(Signal::default());
+        let context = SourceContext { wake, clock: Arc::clone(&clock), zone: chrono_tz::UTC, query: "q".to_string() };
+        let receiver = Arc::new(start(input, MAX_LINE_BYTES, limits, clock).unwrap());
+        let decoder = line_source::decoder(&scan, &context, &Declared::new("stdin", &scan.options)).unwrap();
+        source(&scan, &context, receiver, decoder)
+    }
+
+    fn rows(source: &mut LineSource, from: Option<&Offset>, to: &Offset) -> Vec<String> {
+        let frames = source.read(from, to).unwrap().into_iter().map(|task| task().unwrap());
+        frames.flat_map(|f| f.columns()[0].str().unwrap().iter().map(|v| v.unwrap().to_string()).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn available_now_takes_all_up_to_the_end() {
+        let mut source = open(io::Cursor::new(b"a\nb\nlast".to_vec()), QueueLimits::default());
+        source.freeze().unwrap();
+        let end = source.latest(None).unwrap().unwrap();
+        assert_eq!(rows(&mut source, None, &end), ["a", "b", "last"]);
+        source.commit(&end).unwrap();
+        assert!(source.ended());
+        assert_eq!(source.status().connection, Connection::Ended);
+        assert_eq!(source.latest(Some(&end)).unwrap(), Some(end));
+    }
+
+    #[test]
+    fn an_input_larger_than_the_queue_comes_in_parts() {
+        let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        let mut source = open(io::Cursor::new(text.into_bytes()), QueueLimits { rows: 30, bytes: 1 << 20 });
+        source.freeze().unwrap();
+        let mut at = None;
+        let mut all = Vec::new();
+        loop {
+            let end = source.latest(at.as_ref()).unwrap();
+            if end == at {
+                break;
+            }
+            let end = end.unwrap();
+            let part = rows(&mut source, at.as_ref(), &end);
+            assert!(part.len() <= 30);
+            all.extend(part);
+            source.commit(&end).unwrap();
+            at = Some(end);
+        }
+        assert_eq!(all.len(), 100);
+        assert_eq!(all[99], "line 99");
+    }
+
+    #[test]
+    fn an_empty_input_runs_no_batch() {
+        let mut source = open(io::empty(), QueueLimits::default());
+        source.freeze().unwrap();
+        assert_eq!(source.latest(None).unwrap(), None);
+        assert!(source.ended() && !source.starts_empty());
+    }
+}
