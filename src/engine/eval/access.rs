@@ -165,6 +165,26 @@ impl<'a> Lists<'a> {
         &self.inner
     }
 
+    /// Offsets from 0 and exactly the elements that they cover: nothing is left under a NULL or outside a slice.
+    pub fn compact(&self) -> Result<(Vec<i64>, Series), EngineError> {
+        let offsets = self.offsets();
+        let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+        let hidden = |bits: &Bitmap| (0..self.len()).any(|row| !bits.get_bit(row) && offsets[row] != offsets[row + 1]);
+        if !self.validity().is_some_and(hidden) {
+            let inner = columns::one_chunk(self.inner.slice(first, (last - first) as usize));
+            return Ok((offsets.iter().map(|o| o - first).collect(), inner));
+        }
+        let (mut index, mut compact) = (Vec::new(), vec![0i64]);
+        for row in 0..self.len() {
+            if let Some((start, end)) = self.at(row) {
+                index.extend((start..end).map(|i| i as polars::prelude::IdxSize));
+            }
+            compact.push(index.len() as i64);
+        }
+        let inner = self.inner.take(&polars::prelude::IdxCa::from_vec(PlSmallStr::EMPTY, index))?;
+        Ok((compact, columns::one_chunk(inner)))
+    }
+
     /// Where the elements of each row begin, and one more.
     pub fn offsets(&self) -> &'a [i64] {
         self.array.offsets().as_slice()

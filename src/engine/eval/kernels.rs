@@ -6,8 +6,10 @@ use std::sync::LazyLock;
 
 /// All families, one line each.
 const FAMILIES: &[&[KernelEntry]] = &[
+    super::arithmetic::KERNELS,
     super::array::KERNELS,
     super::array_set::KERNELS,
+    super::compare::KERNELS,
     super::hash::KERNELS,
     super::like::KERNELS,
     super::map::KERNELS,

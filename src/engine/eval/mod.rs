@@ -4,18 +4,32 @@
 //! the same for all rows, with exactly one value; the result may have either form too.
 
 pub mod access;
+mod arithmetic;
 mod array;
 mod array_set;
+mod bind;
+pub mod cast;
+pub mod compare;
+mod decimal;
+mod evaluate;
 mod gather;
 mod hash;
+pub mod interval;
 mod java_regex;
 mod kernels;
 mod keys;
 mod like;
 mod map;
+mod membership;
+pub mod parse;
 mod regex;
 mod string;
 mod string_slice;
+pub mod text;
+mod wide;
+pub mod zone;
+
+pub use bind::{Bound, bind};
 
 use crate::engine::EngineError;
 use crate::types::DataType;
