@@ -13,3 +13,4 @@ pub mod engine;
 pub mod progress;
 
 pub mod feed;
+pub mod tui;

@@ -8,3 +8,6 @@ mod queue;
 mod rate;
 mod socket;
 mod streams;
+mod tui_keys;
+mod tui_query;
+mod tui_screens;
