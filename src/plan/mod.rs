@@ -1,9 +1,71 @@
 //! Statement → [`LogicalPlan`]: names resolved, types checked, casts in place, streaming rules kept.
 //!
-//! Pure: no I/O, no polars, no clock. Constants are folded through a trait that the session passes in.
+//! Pure: no I/O, no polars, no clock. Constants are folded through the [`Fold`] trait that the session
+//! passes in.
 
+mod analyze;
+mod coerce;
+mod error;
+pub mod explain;
 pub mod expr;
 pub mod functions;
 pub mod logical;
+mod naming;
+pub mod optimizer;
+mod scope;
+pub mod streaming;
 
+pub use error::{AnalysisError, Reason};
 pub use logical::LogicalPlan;
+
+use crate::catalog::Catalog;
+use crate::diagnostic::Diagnostic;
+use crate::lang::ast;
+use crate::types::{Field, Value};
+use std::collections::BTreeMap;
+
+/// What the session knows that decides what a query means.
+#[derive(Clone)]
+pub struct Settings {
+    /// The session's time zone.
+    pub zone: chrono_tz::Tz,
+    /// Values of `:name` parameters, as text.
+    pub parameters: BTreeMap<String, String>,
+    /// The columns of a table function about queries, such as `queries`; `None` for any other name.
+    pub system_tables: fn(&str) -> Option<Vec<Field>>,
+}
+
+/// Why a constant could not be computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoldError {
+    /// Spark's condition.
+    pub condition: Option<String>,
+    /// The sentence.
+    pub message: String,
+}
+
+/// Computes constant expressions, with the same kernels that rows go through.
+pub trait Fold {
+    /// The value of an expression without columns.
+    fn fold(&self, expr: &expr::Expr) -> Result<Value, FoldError>;
+}
+
+/// A query that passed analysis.
+#[derive(Clone, Debug)]
+pub struct Analyzed {
+    /// As analyzed, before the optimizer: what EXPLAIN EXTENDED shows first.
+    pub analyzed: LogicalPlan,
+    /// What runs.
+    pub plan: LogicalPlan,
+    /// Things that Spark is silent about and a learner would want to know.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Resolves, types and optimizes a query.
+pub fn analyze(query: &ast::Query, catalog: &Catalog, settings: &Settings, fold: &dyn Fold) -> Result<Analyzed, Box<AnalysisError>> {
+    let mut analyzer = analyze::Analyzer::new(catalog, settings, fold);
+    let relation = analyzer.query(query)?;
+    let analyzed = analyze::finish(relation);
+    let plan = optimizer::optimize(analyzed.clone(), fold);
+    Ok(Analyzed { analyzed, plan, warnings: analyzer.warnings })
+}

@@ -1,0 +1,448 @@
+//! GROUP BY, HAVING, grouping sets, and window functions.
+
+use super::query::ordinal;
+use super::select::{Item, has_aggregate};
+use super::{Aggregates, Analyzer, Env, Grouping, Relation, Result, refuse};
+use crate::lang::ast::{self, ExprKind, FrameBound, GroupingSets};
+use crate::plan::error::Reason;
+use crate::plan::expr::{AggregateCall, Bound, Expr, Frame, NamedExpr};
+use crate::plan::functions::{self, Kind};
+use crate::plan::logical::{Column, LogicalPlan, NamedAggregate};
+use crate::plan::naming::{name_of, spell};
+use crate::plan::scope::{Found, Scope, same};
+use crate::types::{DataType, Value};
+
+/// The keys of an aggregation, and the aggregates that were found so far.
+pub(super) struct Grouped {
+    /// The expression over the input, and the column it becomes.
+    keys: Vec<(Expr, Column)>,
+    aggregates: Vec<NamedAggregate>,
+    /// Without GROUP BY a stray column is another error.
+    explicit: bool,
+}
+
+impl Analyzer<'_> {
+    /// A select with GROUP BY or aggregates.
+    pub(super) fn aggregated(&mut self, plan: LogicalPlan, scope: Scope, select: &ast::Select, order: &[ast::SortItem]) -> Result<Relation> {
+        let mut env = Env::plain(scope, "GROUP_BY_AGGREGATE", "GROUP BY");
+        let (mut plan, keys) = self.group(plan, select.group_by.as_ref(), &select.items, &mut env)?;
+        env.aggregates = Aggregates::Allowed;
+        let items = self.items(&select.items, &mut env)?;
+        let having = select.having.as_ref().map(|h| self.condition(h, "HAVING", &mut env).map(|c| (c, h))).transpose()?;
+        plan = self.place_windows(plan, &mut env);
+        let mut grouped = Grouped { keys, aggregates: Vec::new(), explicit: select.group_by.is_some() };
+        let mut lowered = Vec::new();
+        for item in items {
+            lowered.push(match item {
+                Item::Plain { name, expr, span } => {
+                    let expr = self.lower(expr, &mut grouped, span)?;
+                    Item::Plain { name, expr, span }
+                }
+                Item::Generator { call, outer, columns } => {
+                    Item::Generator { call: self.lower(call, &mut grouped, select.span)?, outer, columns }
+                }
+            });
+        }
+        let having = match having {
+            Some((condition, h)) => Some(self.having(condition, h, &mut grouped, &select.items, &mut env)?),
+            None => None,
+        };
+        // Sort keys may need aggregates of their own, so they are lowered before the node is made.
+        let mut pending = Vec::new();
+        let made: Vec<_> = lowered.iter().filter_map(|i| if let Item::Generator { columns, .. } = i { Some(columns.clone()) } else { None }).flatten().collect();
+        for column in made {
+            grouped.keys.push((column.expr(), column));
+        }
+        let mut exprs = Vec::new();
+        for item in lowered {
+            match item {
+                Item::Plain { name, expr, .. } => exprs.push(self.named(name, expr)),
+                Item::Generator { call, outer, columns } => {
+                    exprs.extend(super::keep(&columns));
+                    pending.push((call, outer, columns));
+                }
+            }
+        }
+        let span = select.span;
+        let order = self.order_keys(order, &mut exprs, &mut env, &mut |this, expr| this.lower(expr, &mut grouped, span))?;
+        let mut plan = aggregate_node(plan, grouped, &pending.iter().flat_map(|(_, _, c)| c.clone()).collect::<Vec<_>>());
+        if let Some(predicate) = having {
+            plan = LogicalPlan::Filter { input: Box::new(plan), predicate };
+        }
+        for (generator, outer, columns) in pending {
+            plan = LogicalPlan::Generate { input: Box::new(plan), generator, outer, columns };
+        }
+        let (plan, qualify) = self.windowed(plan, &mut exprs, select.qualify.as_ref(), &mut env)?;
+        let plan = match qualify {
+            Some(predicate) => LogicalPlan::Filter { input: Box::new(plan), predicate },
+            None => plan,
+        };
+        self.projected(plan, exprs, order, select.distinct)
+    }
+
+    /// HAVING may use the select list's aliases; what is neither grouped nor an alias does not exist there.
+    fn having(&mut self, condition: Expr, e: &ast::Expr, grouped: &mut Grouped, items: &[ast::SelectItem], env: &mut Env) -> Result<Expr> {
+        let first = match self.lower(condition, grouped, e.span) {
+            Ok(lowered) => return Ok(lowered),
+            Err(error) => error,
+        };
+        let aliases = std::mem::take(&mut env.aliases);
+        let scope = std::mem::take(&mut env.scope);
+        env.scope = Scope { columns: scope.columns.iter().filter(|v| !aliases.iter().any(|(n, _)| same(n, &v.column.name))).cloned().collect() };
+        env.aliases = aliases;
+        let again = self.condition(e, "HAVING", env).and_then(|c| self.lower(c, grouped, e.span));
+        env.scope = scope;
+        again.map_err(|_| match first.reason {
+            Reason::MissingGroupBy { column } | Reason::MissingAggregation { column } => {
+                let visible = items.iter().map(|i| (i.aliases.first().map_or_else(|| name_of(&i.expr), |a| a.name.clone()), String::new()));
+                super::AnalysisError::new(Reason::UnresolvedColumn { name: column, visible: visible.collect() }, first.span)
+            }
+            reason => super::AnalysisError::new(reason, first.span),
+        })
+    }
+
+    /// Resolves GROUP BY: the plan with time windows and grouping sets placed, and the keys.
+    fn group(
+        &mut self,
+        plan: LogicalPlan,
+        group_by: Option<&ast::GroupBy>,
+        items: &[ast::SelectItem],
+        env: &mut Env,
+    ) -> Result<(LogicalPlan, Vec<(Expr, Column)>)> {
+        let Some(group_by) = group_by else { return Ok((plan, vec![])) };
+        let mut keys: Vec<(String, Expr)> = Vec::new();
+        if group_by.all {
+            for item in items.iter().filter(|i| !has_aggregate(&i.expr)) {
+                keys.extend(self.group_items(item, items, env)?);
+            }
+        }
+        for item in &group_by.items {
+            keys.extend(self.group_items(item, items, env)?);
+        }
+        let Some(sets) = &group_by.sets else {
+            let plan = self.place_windows(plan, env);
+            let keys = keys.into_iter().map(|(name, expr)| self.key(name, expr)).collect();
+            return Ok((plan, keys));
+        };
+        let (order, sets) = self.grouping_sets(sets, items, env)?;
+        let plan = self.place_windows(plan, env);
+        Ok(self.expand_sets(plan, keys, order, sets, env))
+    }
+
+    fn key(&mut self, name: String, expr: Expr) -> (Expr, Column) {
+        let named = self.named(name, expr);
+        (named.expr.clone(), Column { id: named.id, name: named.name, data_type: named.expr.data_type() })
+    }
+
+    /// One entry of GROUP BY: a position, an alias of the select list, a star, or an expression.
+    fn group_items(&mut self, item: &ast::SelectItem, items: &[ast::SelectItem], env: &mut Env) -> Result<Vec<(String, Expr)>> {
+        let name = item.aliases.first().map(|a| a.name.clone());
+        if let ExprKind::Star { qualifier, except } = &item.expr.kind {
+            return self.expand_star(qualifier, except, item.expr.span, env);
+        }
+        if let Some(position) = ordinal(&item.expr) {
+            let found = usize::try_from(position).ok().filter(|p| *p >= 1).and_then(|p| items.get(p - 1));
+            let Some(found) = found else {
+                return refuse(Reason::OrdinalOutOfRange { clause: "GROUP BY", position, columns: items.len() }, item.expr.span);
+            };
+            if has_aggregate(&found.expr) {
+                let reason = Reason::AggregateNotAllowed {
+                    condition: "GROUP_BY_POS_AGGREGATE",
+                    clause: format!("GROUP BY {position}"),
+                    function: spell(&found.expr),
+                };
+                return refuse(reason, item.expr.span);
+            }
+            return self.group_items(found, &[], env);
+        }
+        if let ExprKind::Name(parts) = &item.expr.kind
+            && let [one] = parts.as_slice()
+            && matches!(env.scope.find(&[&one.name]), Found::Missing)
+            && let Some(aliased) = items.iter().find(|i| i.aliases.first().is_some_and(|a| same(&a.name, &one.name)))
+        {
+            return Ok(vec![(one.name.clone(), self.expr(&aliased.expr, env)?)]);
+        }
+        let expr = self.expr(&item.expr, env)?;
+        Ok(vec![(name.unwrap_or_else(|| name_of(&item.expr)), expr)])
+    }
+
+    /// The grouping columns in order, and for each set which of them it groups by.
+    fn grouping_sets(&mut self, sets: &GroupingSets, items: &[ast::SelectItem], env: &mut Env) -> Result<(Vec<(String, Expr)>, Vec<Vec<usize>>)> {
+        let mut order: Vec<(String, Expr)> = Vec::new();
+        let mut resolve = |this: &mut Self, groups: &[Vec<ast::Expr>], env: &mut Env| -> Result<Vec<Vec<usize>>> {
+            let mut out = Vec::new();
+            for group in groups {
+                let mut indices = Vec::new();
+                for e in group {
+                    let item = ast::SelectItem { expr: e.clone(), aliases: vec![] };
+                    for (name, expr) in this.group_items(&item, items, env)? {
+                        let at = order.iter().position(|(_, known)| *known == expr).unwrap_or_else(|| {
+                            order.push((name, expr));
+                            order.len() - 1
+                        });
+                        indices.push(at);
+                    }
+                }
+                out.push(indices);
+            }
+            Ok(out)
+        };
+        let sets = match sets {
+            GroupingSets::Sets(groups) => resolve(self, groups, env)?,
+            GroupingSets::Rollup(groups) => {
+                let groups = resolve(self, groups, env)?;
+                (0..=groups.len()).rev().map(|n| groups[..n].concat()).collect()
+            }
+            GroupingSets::Cube(groups) => {
+                let groups = resolve(self, groups, env)?;
+                let all = 1usize << groups.len();
+                let chosen = |mask: usize| (0..groups.len()).filter(move |i| mask & (1 << (groups_last(all) - i)) == 0);
+                (0..all).map(|mask| chosen(mask).flat_map(|i| groups[i].clone()).collect()).collect()
+            }
+        };
+        Ok((order, sets))
+    }
+
+    /// Every row once per grouping set, with NULL for the columns the set leaves out and the set's id beside.
+    fn expand_sets(
+        &mut self,
+        plan: LogicalPlan,
+        plain: Vec<(String, Expr)>,
+        order: Vec<(String, Expr)>,
+        sets: Vec<Vec<usize>>,
+        env: &mut Env,
+    ) -> (LogicalPlan, Vec<(Expr, Column)>) {
+        let input = plan.columns();
+        let made: Vec<_> = order.iter().map(|(name, expr)| self.column(name.clone(), expr.data_type())).collect();
+        let id = self.column("spark_grouping_id", DataType::BigInt);
+        let columns: Vec<_> = input.iter().cloned().chain(made.iter().cloned()).chain([id.clone()]).collect();
+        let mut projections = Vec::new();
+        for set in &sets {
+            let mut row: Vec<_> = input.iter().map(Column::expr).collect();
+            let mut bits = 0i64;
+            for (i, (_, expr)) in order.iter().enumerate() {
+                let grouped = set.contains(&i);
+                bits = bits << 1 | i64::from(!grouped);
+                row.push(if grouped { expr.clone() } else { Expr::literal(Value::Null, expr.data_type()) });
+            }
+            row.push(Expr::literal(Value::Int(bits), DataType::BigInt));
+            projections.push(row);
+        }
+        let plan = LogicalPlan::Expand { input: Box::new(plan), projections, columns };
+        // The select list names the original expressions; they stand for the expanded columns.
+        let mut keys: Vec<_> = plain.into_iter().map(|(name, expr)| self.key(name, expr)).collect();
+        keys.extend(order.iter().map(|(_, e)| e.clone()).zip(made.clone()));
+        keys.push((id.expr(), id.clone()));
+        env.grouping = Some(Grouping { keys: order.into_iter().map(|(_, e)| e).collect(), id: id.expr() });
+        (plan, keys)
+    }
+
+    /// The expression over the aggregation's output: keys and aggregates become columns.
+    pub(super) fn lower(&mut self, expr: Expr, grouped: &mut Grouped, span: crate::diagnostic::Span) -> Result<Expr> {
+        if let Some((_, column)) = grouped.keys.iter().find(|(key, _)| *key == expr) {
+            return Ok(column.expr());
+        }
+        match expr {
+            Expr::Aggregate(call) => Ok(self.aggregate_column(*call, grouped)),
+            Expr::Column { name, id, data_type } => {
+                if grouped.aggregates.iter().any(|a| a.id == id) || grouped.keys.iter().any(|(_, c)| c.id == id) {
+                    return Ok(Expr::Column { name, id, data_type });
+                }
+                let reason = if grouped.explicit { Reason::MissingAggregation { column: name } } else { Reason::MissingGroupBy { column: name } };
+                refuse(reason, span)
+            }
+            // The parameters of a lambda are no columns of the input.
+            Expr::Lambda { params, body } => {
+                let depth = grouped.keys.len();
+                for (id, data_type) in &params {
+                    let column = Column { id: *id, name: String::new(), data_type: data_type.clone() };
+                    grouped.keys.push((Expr::Literal { value: Value::Null, data_type: DataType::Void }, column));
+                }
+                let body = self.lower(*body, grouped, span);
+                grouped.keys.truncate(depth);
+                Ok(Expr::Lambda { params, body: Box::new(body?) })
+            }
+            Expr::Window { call, partition_by, order_by, frame, data_type } => {
+                let inner = match *call {
+                    Expr::Aggregate(mut call) => {
+                        call.args = call.args.into_iter().map(|a| self.lower(a, grouped, span)).collect::<Result<_>>()?;
+                        Expr::Aggregate(call)
+                    }
+                    other => self.lower(other, grouped, span)?,
+                };
+                let partition_by = partition_by.into_iter().map(|p| self.lower(p, grouped, span)).collect::<Result<_>>()?;
+                let mut keys = Vec::new();
+                for key in order_by {
+                    keys.push(crate::plan::expr::SortKey { expr: self.lower(key.expr, grouped, span)?, ..key });
+                }
+                Ok(Expr::Window { call: Box::new(inner), partition_by, order_by: keys, frame, data_type })
+            }
+            other => {
+                let mut failed = None;
+                let lowered = other.map_children(&mut |child| match self.lower(child, grouped, span) {
+                    Ok(lowered) => lowered,
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        Expr::literal(Value::Null, DataType::Void)
+                    }
+                });
+                failed.map_or(Ok(lowered), Err)
+            }
+        }
+    }
+
+    fn aggregate_column(&mut self, call: AggregateCall, grouped: &mut Grouped) -> Expr {
+        let known = grouped.aggregates.iter().find(|a| a.call == call).map(|a| (a.id, a.name.clone()));
+        let data_type = call.data_type.clone();
+        let (id, name) = known.unwrap_or_else(|| {
+            let (id, name) = (self.fresh(), crate::plan::explain::aggregate(&call));
+            grouped.aggregates.push(NamedAggregate { id, name: name.clone(), call });
+            (id, name)
+        });
+        Expr::Column { id, name, data_type }
+    }
+
+    /// `|> AGGREGATE items GROUP BY keys`: keys first, then the aggregates.
+    pub(super) fn pipe_aggregate(&mut self, (plan, scope): Relation, items: &[ast::SelectItem], group_by: Option<&ast::GroupBy>) -> Result<Relation> {
+        for item in items {
+            if !has_aggregate(&item.expr) {
+                let message = format!("`{}` is no aggregate; |> AGGREGATE wants aggregates, and plain columns after GROUP BY", spell(&item.expr));
+                let condition = "PIPE_OPERATOR_AGGREGATE_EXPRESSION_CONTAINS_NO_AGGREGATE_FUNCTION";
+                return refuse(Reason::PipeOperator { condition, message }, item.expr.span);
+            }
+        }
+        let mut env = Env::plain(scope, "GROUP_BY_AGGREGATE", "GROUP BY");
+        let (plan, keys) = self.group(plan, group_by, items, &mut env)?;
+        env.aggregates = Aggregates::Allowed;
+        let resolved = self.items(items, &mut env)?;
+        let plan = self.place_windows(plan, &mut env);
+        let shown: Vec<_> = keys.iter().filter(|(_, c)| c.name != "spark_grouping_id").map(|(_, c)| c.clone()).collect();
+        let mut grouped = Grouped { keys, aggregates: Vec::new(), explicit: group_by.is_some() };
+        let mut exprs = super::keep(&shown);
+        for (item, tree) in resolved.into_iter().zip(items) {
+            if let Item::Plain { name, expr, span } = item {
+                let expr = self.lower(expr, &mut grouped, span)?;
+                exprs.push(self.named(name, expr));
+            } else {
+                let message = "a generator cannot stand in |> AGGREGATE".to_string();
+                return refuse(Reason::GeneratorNotAllowed { condition: "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT", message }, tree.expr.span);
+            }
+        }
+        let plan = aggregate_node(plan, grouped, &[]);
+        let plan = LogicalPlan::Project { input: Box::new(plan), exprs };
+        let scope = Scope::of(plan.columns(), None);
+        Ok((plan, scope))
+    }
+
+    /// `f(args) OVER (PARTITION BY … ORDER BY …)`
+    pub(super) fn window_function(&mut self, call: &ast::Call, over: &ast::WindowSpec, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let Some(function) = functions::find(&call.name.name) else {
+            let known = functions::all().map(|f| f.name.to_string()).collect();
+            return refuse(Reason::UnresolvedFunction { name: call.name.name.clone(), known }, call.name.span);
+        };
+        let inner = match function.kind {
+            Kind::Aggregate => Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?)),
+            Kind::Window => {
+                let args = self.arguments(call, env)?;
+                self.apply(function, args, e)?
+            }
+            _ => {
+                let message = format!("{} is no window function and no aggregate", call.name.name);
+                return refuse(Reason::WindowNotAllowed { condition: "UNSUPPORTED_EXPR_FOR_WINDOW", message }, e.span);
+            }
+        };
+        let partition_by = over.partition_by.iter().map(|p| self.expr(p, env)).collect::<Result<_>>()?;
+        let mut order_by = Vec::new();
+        for item in &over.order_by {
+            let expr = self.expr(&item.expr, env)?;
+            order_by.push(super::query::sort_key(item, expr));
+        }
+        if function.kind == Kind::Window && order_by.is_empty() {
+            let message = format!("{} wants an order: OVER (ORDER BY …)", call.name.name);
+            return refuse(Reason::WindowNotAllowed { condition: "_LEGACY_ERROR_TEMP_1037", message }, over.span);
+        }
+        let frame = match &over.frame {
+            Some(frame) => Some(self.frame(frame, env, over.span)?),
+            None => None,
+        };
+        let data_type = inner.data_type();
+        Ok(Expr::Window { call: Box::new(inner), partition_by, order_by, frame, data_type })
+    }
+
+    fn frame(&mut self, frame: &ast::WindowFrame, env: &mut Env, span: crate::diagnostic::Span) -> Result<Frame> {
+        let mut bound = |this: &mut Self, bound: &FrameBound| -> Result<Bound> {
+            let (e, sign) = match bound {
+                FrameBound::UnboundedPreceding | FrameBound::UnboundedFollowing => return Ok(Bound::Unbounded),
+                FrameBound::CurrentRow => return Ok(Bound::Offset(Value::Int(0))),
+                FrameBound::Preceding(e) => (e, -1),
+                FrameBound::Following(e) => (e, 1),
+            };
+            let expr = this.expr(e, env)?;
+            Ok(Bound::Offset(match this.constant(&expr, e.span)? {
+                Value::Int(n) => Value::Int(n * sign),
+                Value::DayTime(n) => Value::DayTime(n * sign),
+                Value::YearMonth(n) => Value::YearMonth(n * sign as i32),
+                Value::Double(n) => Value::Double(n * sign as f64),
+                _ => return refuse(Reason::NotConstant { call: "OVER".to_string(), parameter: "frame bound".to_string() }, e.span),
+            }))
+        };
+        let frame = Frame { rows: frame.rows, start: bound(self, &frame.start)?, end: bound(self, &frame.end)? };
+        match frame {
+            Frame { start: Bound::Offset(Value::Int(a)), end: Bound::Offset(Value::Int(b)), .. } if a > b => {
+                let message = "the window frame ends before it starts".to_string();
+                refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON", message }, span)
+            }
+            frame => Ok(frame),
+        }
+    }
+
+    /// Takes window functions out of the select list into a node below it.
+    pub(super) fn windowed(
+        &mut self,
+        plan: LogicalPlan,
+        exprs: &mut [NamedExpr],
+        qualify: Option<&ast::Expr>,
+        env: &mut Env,
+    ) -> Result<(LogicalPlan, Option<Expr>)> {
+        let qualify = qualify.map(|q| self.condition(q, "QUALIFY", env)).transpose()?;
+        let mut calls: Vec<NamedExpr> = Vec::new();
+        for named in exprs.iter_mut() {
+            let expr = std::mem::replace(&mut named.expr, Expr::literal(Value::Null, DataType::Void));
+            named.expr = self.take_windows(expr, &mut calls);
+        }
+        let qualify = qualify.map(|q| self.take_windows(q, &mut calls));
+        if calls.is_empty() {
+            return Ok((plan, qualify));
+        }
+        Ok((LogicalPlan::Window { input: Box::new(plan), calls }, qualify))
+    }
+
+    fn take_windows(&mut self, expr: Expr, calls: &mut Vec<NamedExpr>) -> Expr {
+        if let Expr::Window { data_type, .. } = &expr {
+            let data_type = data_type.clone();
+            if let Some(known) = calls.iter().find(|c| c.expr == expr) {
+                return Expr::Column { id: known.id, name: known.name.clone(), data_type };
+            }
+            let (id, name) = (self.fresh(), format!("window{}", calls.len()));
+            calls.push(NamedExpr { id, name: name.clone(), expr });
+            return Expr::Column { id, name, data_type };
+        }
+        expr.map_children(&mut |child| self.take_windows(child, calls))
+    }
+}
+
+fn groups_last(all: usize) -> usize {
+    all.trailing_zeros().saturating_sub(1) as usize
+}
+
+/// The Aggregate node; columns that a generator above will make are no keys of it.
+fn aggregate_node(input: LogicalPlan, grouped: Grouped, made: &[Column]) -> LogicalPlan {
+    let keys = grouped.keys.into_iter().filter(|(_, c)| !made.contains(c));
+    let keys = keys.map(|(expr, c)| {
+        // Grouping sets: the key is the expanded column, not the expression it came from.
+        let expanded = matches!(&input, LogicalPlan::Expand { columns, .. } if columns.contains(&c));
+        NamedExpr { id: c.id, name: c.name.clone(), expr: if expanded { c.expr() } else { expr } }
+    });
+    let keys = keys.collect();
+    LogicalPlan::Aggregate { input: Box::new(input), keys, aggregates: grouped.aggregates }
+}

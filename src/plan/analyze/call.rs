@@ -1,0 +1,354 @@
+//! Function calls: which function a name means, what its arguments become and what type it gives.
+
+use super::{Aggregates, Analyzer, Env, Result, refuse};
+use crate::diagnostic::Span;
+use crate::lang::ast::{self, ExprKind};
+use crate::plan::coerce::{accepted, cast, common_of, wanted};
+use crate::plan::error::Reason;
+use crate::plan::expr::{AggregateCall, Expr, FunctionId};
+use crate::plan::functions::{self, Accepts, Function, Kind, Param, Returns};
+use crate::plan::naming::spell;
+use crate::plan::scope::same;
+use crate::types::{DataType, Field, Value};
+
+impl Analyzer<'_> {
+    /// `name(args)` with everything that may hang on it.
+    pub(super) fn call(&mut self, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let name = call.name.name.to_ascii_lowercase();
+        if let Some(over) = &call.over {
+            return self.window_function(call, over, e, env);
+        }
+        match name.as_str() {
+            "window" => return self.window_call(call, e, env),
+            "session_window" => return self.session_window_call(call, e, env),
+            "window_time" => return self.window_time_call(call, e, env),
+            _ => {}
+        }
+        if self.catalog.function(&name).is_some() {
+            return self.own_function(&name, call, e, env);
+        }
+        if let Some(expr) = self.higher_order(&name, call, e, env)? {
+            return Ok(expr);
+        }
+        if let Some(expr) = self.special_call(&name, call, e, env)? {
+            return Ok(expr);
+        }
+        let Some(function) = functions::find(&name) else { return self.no_such_function(call) };
+        match function.kind {
+            Kind::Scalar => {
+                self.plain_call_only(call, e.span)?;
+                let args = self.arguments(call, env)?;
+                self.apply(function, args, e)
+            }
+            Kind::Aggregate => Ok(Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?))),
+            Kind::Generator => {
+                let message = format!("{name} makes rows, so it can only stand by itself in the select list or in LATERAL VIEW");
+                refuse(Reason::GeneratorNotAllowed { condition: "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", message }, e.span)
+            }
+            Kind::Window => {
+                let message = format!("{name} needs a window: {name}() OVER (PARTITION BY … ORDER BY …)");
+                refuse(Reason::WindowNotAllowed { condition: "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", message }, e.span)
+            }
+        }
+    }
+
+    fn no_such_function<T>(&self, call: &ast::Call) -> Result<T> {
+        let own = self.catalog.functions().map(|f| f.name.clone());
+        let known = functions::all().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied())).map(str::to_string).chain(own);
+        refuse(Reason::UnresolvedFunction { name: call.name.name.clone(), known: known.collect() }, call.name.span)
+    }
+
+    /// DISTINCT, FILTER and IGNORE NULLS belong to aggregates.
+    fn plain_call_only(&self, call: &ast::Call, span: Span) -> Result<()> {
+        let what = match () {
+            () if call.distinct => "DISTINCT",
+            () if call.filter.is_some() => "FILTER",
+            () if call.ignore_nulls.is_some() => "IGNORE NULLS",
+            () if !call.within_group.is_empty() => "WITHIN GROUP",
+            () => return Ok(()),
+        };
+        let message = format!("{what} goes with aggregates only, and `{}` is none", call.name.name);
+        refuse(Reason::Rule { condition: "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", message }, span)
+    }
+
+    /// The arguments in the order they stand, each with its text's tree for messages.
+    pub(super) fn arguments<'e>(&mut self, call: &'e ast::Call, env: &mut Env) -> Result<Vec<(Expr, &'e ast::Expr)>> {
+        let function = functions::find(&call.name.name);
+        let mut args: Vec<(usize, Expr, &'e ast::Expr)> = Vec::new();
+        for (i, argument) in call.args.iter().enumerate() {
+            let position = match (&argument.name, function) {
+                (Some(name), Some(function)) => match function.params.iter().position(|p| same(p.name, &name.name)) {
+                    Some(position) => position,
+                    None => {
+                        let message = format!("`{}` has no parameter `{}`", call.name.name, name.name);
+                        return refuse(Reason::Rule { condition: "UNRECOGNIZED_PARAMETER_NAME", message }, name.span);
+                    }
+                },
+                _ => i,
+            };
+            args.push((position, self.argument(&argument.value, env)?, &argument.value));
+        }
+        args.sort_by_key(|(position, ..)| *position);
+        Ok(args.into_iter().map(|(_, expr, e)| (expr, e)).collect())
+    }
+
+    fn argument(&mut self, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        match &e.kind {
+            // `f(t.*)`, `count(*)`: the callers that allow a star handle it before.
+            ExprKind::Star { .. } => refuse(Reason::StarNotAllowed { place: "the arguments of this function".to_string() }, e.span),
+            _ => self.expr(e, env),
+        }
+    }
+
+    /// A call by canonical name of arguments that are resolved already.
+    pub(super) fn typed_call(&self, name: &str, args: Vec<(Expr, &ast::Expr)>, e: &ast::Expr) -> Result<Expr> {
+        match functions::find(name) {
+            Some(function) => self.apply(function, args, e),
+            None => refuse(Reason::NotBuilt { what: format!("the function `{name}`") }, e.span),
+        }
+    }
+
+    /// Checks the arguments against the function's row, casts them, and types the call.
+    pub(super) fn apply(&self, function: &'static Function, args: Vec<(Expr, &ast::Expr)>, e: &ast::Expr) -> Result<Expr> {
+        let args = self.coerce(function, args, e)?;
+        let types: Vec<_> = args.iter().map(Expr::data_type).collect();
+        let data_type = match self.special_type(function.name, &args, e)? {
+            Some(t) => t,
+            None => match returned(function, &types) {
+                Some(t) => t,
+                None => return refuse(Reason::NotBuilt { what: format!("the function `{}`", function.name) }, e.span),
+            },
+        };
+        Ok(Expr::Call { function: FunctionId(function.name), args, data_type })
+    }
+
+    /// The arguments cast to what the parameters take.
+    pub(super) fn coerce(&self, function: &'static Function, args: Vec<(Expr, &ast::Expr)>, e: &ast::Expr) -> Result<Vec<Expr>> {
+        self.check_count(function, args.len(), e.span)?;
+        let mut exprs = Vec::with_capacity(args.len());
+        let mut accepts = Vec::with_capacity(args.len());
+        for (i, (expr, tree)) in args.into_iter().enumerate() {
+            let param = param_at(function, i);
+            let found = expr.data_type();
+            let Some(t) = accepted(param.accepts, &found) else {
+                return self.unexpected(&spell(e), i + 1, wanted(param.accepts).to_string(), found, tree.span);
+            };
+            let expr = cast(expr, &t);
+            if matches!(param.accepts, Accepts::ConstantString | Accepts::ConstantInt) && !is_constant(&expr) {
+                return refuse(Reason::NotConstant { call: spell(e), parameter: param.name.to_string() }, tree.span);
+            }
+            exprs.push(expr);
+            accepts.push(param.accepts);
+        }
+        unify(function, exprs, &accepts, e)
+    }
+
+    fn check_count(&self, function: &'static Function, found: usize, span: Span) -> Result<()> {
+        let required = function.params.iter().filter(|p| !p.optional).count();
+        let (least, most) = match function.repeats {
+            Some(times) => (function.params.len().saturating_sub(1).min(required) + times.min(required.max(times)), None),
+            None => (required, Some(function.params.len())),
+        };
+        let least = if function.repeats.is_some() { least.min(function.params.len().saturating_sub(1) + function.repeats.unwrap_or(0)) } else { least };
+        if found >= least && most.is_none_or(|most| found <= most) {
+            return Ok(());
+        }
+        let plural = |n: usize| if n == 1 { "1 argument".to_string() } else { format!("{n} arguments") };
+        let expected = match most {
+            Some(most) if most == least => plural(least),
+            Some(most) => format!("{least} to {}", plural(most)),
+            None => format!("at least {}", plural(least)),
+        };
+        refuse(Reason::WrongArgumentCount { function: function.name.to_string(), expected, found }, span)
+    }
+
+    /// An aggregate with its FILTER, DISTINCT and IGNORE NULLS.
+    pub(super) fn aggregate_call(&mut self, function: &'static Function, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<AggregateCall> {
+        match env.aggregates {
+            Aggregates::Allowed => {}
+            Aggregates::Nested => return refuse(Reason::NestedAggregate, e.span),
+            Aggregates::Forbidden(condition, clause) => {
+                let reason = Reason::AggregateNotAllowed { condition, clause: clause.to_string(), function: spell(e) };
+                return refuse(reason, e.span);
+            }
+        }
+        let outer = std::mem::replace(&mut env.aggregates, Aggregates::Nested);
+        let inner = self.aggregate_parts(function, call, e, env);
+        env.aggregates = outer;
+        inner
+    }
+
+    fn aggregate_parts(&mut self, function: &'static Function, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<AggregateCall> {
+        let star = |a: &ast::Argument| matches!(a.value.kind, ExprKind::Star { .. });
+        let mut args = if function.name == "count" && (call.args.is_empty() || call.args.iter().any(star)) {
+            vec![(Expr::literal(Value::Int(1), DataType::Int), e)]
+        } else {
+            self.arguments(call, env)?
+        };
+        for item in &call.within_group {
+            let expr = self.expr(&item.expr, env)?;
+            args.insert(0, (expr, &item.expr));
+        }
+        let mut ignore_nulls = call.ignore_nulls.unwrap_or(false);
+        if matches!(function.name, "first" | "last" | "any_value" | "first_value" | "last_value") && args.len() == 2 {
+            let (flag, tree) = args.pop().expect("two arguments");
+            ignore_nulls |= self.constant(&flag, tree.span)? == Value::Boolean(true);
+        }
+        let args = self.coerce(function, args, e)?;
+        let types: Vec<_> = args.iter().map(Expr::data_type).collect();
+        let data_type = match self.special_type(function.name, &args, e)? {
+            Some(t) => t,
+            None => match returned(function, &types) {
+                Some(t) => t,
+                None => return refuse(Reason::NotBuilt { what: format!("the function `{}`", function.name) }, e.span),
+            },
+        };
+        let filter = call.filter.as_ref().map(|f| self.condition(f, "FILTER", env)).transpose()?;
+        Ok(AggregateCall { function: FunctionId(function.name), args, filter, distinct: call.distinct, ignore_nulls, data_type })
+    }
+
+    /// A generator by itself: the call, and the columns it makes.
+    pub(super) fn generator(&mut self, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Option<(Expr, Vec<Field>)>> {
+        let Some(function) = functions::find(&call.name.name).filter(|f| f.kind == Kind::Generator) else { return Ok(None) };
+        let args = self.arguments(call, env)?;
+        let args = self.coerce(function, args, e)?;
+        let fields = self.generated(function.name, &args, e)?;
+        let data_type = DataType::Struct(fields.clone());
+        Ok(Some((Expr::Call { function: FunctionId(function.name), args, data_type }, fields)))
+    }
+
+    fn generated(&self, name: &str, args: &[Expr], e: &ast::Expr) -> Result<Vec<Field>> {
+        let types: Vec<_> = args.iter().map(Expr::data_type).collect();
+        let position = name.starts_with("posexplode").then(|| Field::new("pos", DataType::Int));
+        let fields = match (name, types.first()) {
+            ("explode" | "explode_outer" | "posexplode" | "posexplode_outer", Some(DataType::Array(element))) => {
+                position.into_iter().chain([Field::new("col", (**element).clone())]).collect()
+            }
+            ("explode" | "explode_outer" | "posexplode" | "posexplode_outer", Some(DataType::Map(key, value))) => {
+                position.into_iter().chain([Field::new("key", (**key).clone()), Field::new("value", (**value).clone())]).collect()
+            }
+            ("inline" | "inline_outer", Some(DataType::Array(element))) => match &**element {
+                DataType::Struct(fields) => fields.clone(),
+                _ => return self.unexpected(&spell(e), 1, "an ARRAY of STRUCT".to_string(), types[0].clone(), e.span),
+            },
+            ("json_tuple", _) => (0..types.len().saturating_sub(1)).map(|i| Field::new(format!("c{i}"), DataType::String)).collect(),
+            ("stack", _) => return self.stacked(args, e),
+            (_, Some(found)) => return self.unexpected(&spell(e), 1, "an ARRAY or a MAP".to_string(), found.clone(), e.span),
+            (_, None) => vec![],
+        };
+        Ok(fields)
+    }
+
+    fn stacked(&self, args: &[Expr], e: &ast::Expr) -> Result<Vec<Field>> {
+        let rows = match self.constant(&args[0], e.span)? {
+            Value::Int(n) if n > 0 => n as usize,
+            _ => {
+                let message = "the first argument of stack is how many rows to make, at least 1".to_string();
+                return refuse(Reason::BadParameter { condition: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", message }, e.span);
+            }
+        };
+        let values = &args[1..];
+        let width = values.len().div_ceil(rows);
+        (0..width)
+            .map(|i| {
+                let types: Vec<_> = values.iter().skip(i).step_by(width).map(Expr::data_type).collect();
+                match common_of(&types) {
+                    Some(t) => Ok(Field::new(format!("col{i}"), t)),
+                    None => refuse(Reason::DifferentTypes { what: format!("column {} of stack", i + 1), types }, e.span),
+                }
+            })
+            .collect()
+    }
+
+    /// `CREATE TEMPORARY FUNCTION`: the body with the arguments in place of the parameters.
+    fn own_function(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let Some(function) = self.catalog.function(name).cloned() else { return self.no_such_function(call) };
+        let args = self.arguments(call, env)?;
+        if args.len() != function.params.len() {
+            let expected = format!("{} arguments", function.params.len());
+            return refuse(Reason::WrongArgumentCount { function: function.name, expected, found: args.len() }, e.span);
+        }
+        let mut inner = Env::new(Default::default(), Aggregates::Forbidden("INVALID_WHERE_CONDITION", "a function's body"));
+        inner.aliases = function.params.iter().zip(args).map(|(p, (arg, _))| (p.name.clone(), cast(arg, &p.data_type))).collect();
+        let body = self.nested(e.span, |this| this.expr(&function.body, &mut inner))?;
+        Ok(match &function.returns {
+            Some(t) => cast(body, t),
+            None => body,
+        })
+    }
+}
+
+/// The parameter that argument `i` belongs to; the last one repeats where the function says so.
+fn param_at(function: &'static Function, i: usize) -> &'static Param {
+    static EXTRA: Param = Param { name: "argument", accepts: Accepts::Any, optional: false };
+    function.params.get(i).or(function.params.last()).unwrap_or(&EXTRA)
+}
+
+/// Brings `Common` arguments to one type, and array elements and `Element` arguments to one type.
+fn unify(function: &'static Function, exprs: Vec<Expr>, accepts: &[Accepts], e: &ast::Expr) -> Result<Vec<Expr>> {
+    let of = |wanted: &[Accepts]| -> Vec<DataType> {
+        let chosen = exprs.iter().zip(accepts).filter(|(_, a)| wanted.contains(a)).map(|(x, _)| x.data_type());
+        chosen.map(|t| match t {
+            DataType::Array(element) if wanted.contains(&Accepts::ArrayOfCommon) => *element,
+            other => other,
+        }).collect()
+    };
+    let mut target = None;
+    if accepts.contains(&Accepts::Common) {
+        let types = of(&[Accepts::Common]);
+        match common_of(&types) {
+            Some(t) => target = Some(t),
+            None => return refuse(Reason::DifferentTypes { what: format!("the arguments of {}", function.name), types }, e.span),
+        }
+    }
+    let mut element = None;
+    if accepts.iter().any(|a| matches!(a, Accepts::ArrayOfCommon)) {
+        let arrays = of(&[Accepts::ArrayOfCommon]);
+        let singles: Vec<_> = exprs.iter().zip(accepts).filter(|(_, a)| **a == Accepts::Element).map(|(x, _)| x.data_type()).collect();
+        match common_of(arrays.iter().chain(&singles)) {
+            Some(t) => element = Some(t),
+            None => {
+                let types = arrays.into_iter().chain(singles).collect();
+                return refuse(Reason::DifferentTypes { what: format!("the elements of {}", function.name), types }, e.span);
+            }
+        }
+    }
+    let fit = |(expr, accepts): (Expr, &Accepts)| match (accepts, &target, &element) {
+        (Accepts::Common, Some(t), _) | (Accepts::Element, _, Some(t)) => cast(expr, t),
+        (Accepts::ArrayOfCommon, _, Some(t)) => cast(expr, &DataType::array(t.clone())),
+        _ => expr,
+    };
+    Ok(exprs.into_iter().zip(accepts).map(fit).collect())
+}
+
+/// The type that the function's row promises for arguments of these types.
+fn returned(function: &'static Function, types: &[DataType]) -> Option<DataType> {
+    match function.returns {
+        Returns::Type(t) => Some(t.data_type()),
+        Returns::Same(i) => types.get(i).cloned(),
+        Returns::Common => {
+            let common = types.iter().enumerate().filter(|(i, _)| param_at(function, *i).accepts == Accepts::Common).map(|(_, t)| t);
+            common_of(common)
+        }
+        Returns::Rule(rule) => Some(rule(types)),
+        Returns::Special => None,
+    }
+}
+
+/// Whether the value is known before any row: no column, aggregate, sub-query or random function.
+pub(crate) fn is_constant(expr: &Expr) -> bool {
+    !expr.any(&|e| match e {
+        Expr::Column { .. } | Expr::Aggregate(_) | Expr::Window { .. } | Expr::Subquery { .. } => true,
+        Expr::Call { function, .. } => is_volatile(function.0),
+        _ => false,
+    })
+}
+
+/// Functions whose value differs from row to row or batch to batch.
+pub(crate) fn is_volatile(name: &str) -> bool {
+    matches!(
+        name,
+        "rand" | "randn" | "random" | "uuid" | "shuffle" | "monotonically_increasing_id" | "spark_partition_id" | "randstr" | "uniform"
+            | "current_timestamp" | "current_date" | "now" | "localtimestamp" | "unix_timestamp" | "curdate" | "current_time"
+    )
+}

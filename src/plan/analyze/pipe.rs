@@ -1,0 +1,209 @@
+//! Pipe operators: each takes a relation and gives a relation.
+
+use super::query::visible;
+use super::select::Item;
+use super::{Aggregates, Analyzer, Env, Relation, Result, keep, refuse};
+use crate::diagnostic::Span;
+use crate::lang::ast::{self, ExprKind, PipeOperator};
+use crate::plan::error::Reason;
+use crate::plan::expr::Expr;
+use crate::plan::logical::{LogicalPlan, NamedAggregate};
+use crate::plan::naming::name_of;
+use crate::plan::scope::{Scope, Visible, same};
+use crate::types::{DataType, Value};
+
+/// Aggregates belong into `|> AGGREGATE`.
+const AGGREGATE_IN_PIPE: &str = "PIPE_OPERATOR_CONTAINS_AGGREGATE_FUNCTION";
+
+impl Analyzer<'_> {
+    pub(super) fn pipe(&mut self, input: Relation, operator: &PipeOperator, span: Span) -> Result<Relation> {
+        match operator {
+            PipeOperator::Where(condition) => self.filtered(input, condition, "WHERE"),
+            PipeOperator::Select { distinct, items } => {
+                let select = ast::Select {
+                    distinct: *distinct,
+                    hints: vec![],
+                    items: items.clone(),
+                    from: vec![],
+                    lateral_views: vec![],
+                    filter: None,
+                    group_by: None,
+                    having: None,
+                    qualify: None,
+                    span,
+                };
+                self.select_over(input, &select)
+            }
+            PipeOperator::Extend(items) => self.extend(input, items),
+            PipeOperator::Set(assignments) => self.set(input, assignments),
+            PipeOperator::Drop(names) => self.drop_columns(input, names),
+            PipeOperator::As(alias) => {
+                let (plan, scope) = input;
+                Ok((plan, scope.aliased(&alias.name)))
+            }
+            PipeOperator::Aggregate { items, group_by } => self.pipe_aggregate(input, items, group_by.as_ref()),
+            PipeOperator::Join { right, kind, natural, condition } => self.joined(input, right, *kind, *natural, condition, span),
+            PipeOperator::SetOperation { op, all, right } => {
+                let right = self.body(right)?;
+                self.set_operation(*op, *all, input, right, span)
+            }
+            PipeOperator::OrderBy(items) | PipeOperator::SortBy(items) => {
+                let (plan, scope) = input;
+                let plan = self.sort(plan, &scope, items)?;
+                Ok((plan, scope))
+            }
+            PipeOperator::Limit(e) => {
+                let (plan, scope) = input;
+                Ok((self.limit(plan, Some(e), None)?, scope))
+            }
+            PipeOperator::Offset(e) => {
+                let (plan, scope) = input;
+                Ok((self.limit(plan, None, Some(e))?, scope))
+            }
+            PipeOperator::Pivot(pivot, alias) => {
+                let relation = self.pivot(input, pivot)?;
+                Ok(renamed(relation, alias.as_ref()))
+            }
+            PipeOperator::Unpivot(unpivot, alias) => {
+                let relation = self.unpivot(input, unpivot)?;
+                Ok(renamed(relation, alias.as_ref()))
+            }
+            PipeOperator::TableSample(sample) => self.sampled(input, sample),
+            PipeOperator::LateralView(view) => self.lateral_view(input, view),
+            PipeOperator::Deduplicate { on, within_watermark } => self.deduplicate(input, on, *within_watermark),
+            PipeOperator::Stateful => refuse(Reason::NotBuilt { what: "|> STATEFUL".to_string() }, span),
+        }
+    }
+
+    /// `|> SELECT`: aggregates are allowed there, as in Spark.
+    fn select_over(&mut self, (plan, scope): Relation, select: &ast::Select) -> Result<Relation> {
+        if select.items.iter().any(|i| super::select::has_aggregate(&i.expr)) {
+            return self.aggregated(plan, scope, select, &[]);
+        }
+        let mut env = Env::new(scope, Aggregates::Allowed);
+        let items = self.items(&select.items, &mut env)?;
+        let plan = self.place_windows(plan, &mut env);
+        let (plan, mut exprs) = self.generated_below(plan, items);
+        let (plan, _) = self.windowed(plan, &mut exprs, None, &mut env)?;
+        self.projected(plan, exprs, super::select::OrderKeys { keys: vec![], extra: 0 }, select.distinct)
+    }
+
+    /// `|> EXTEND`: new columns after those that are there.
+    fn extend(&mut self, (plan, scope): Relation, items: &[ast::SelectItem]) -> Result<Relation> {
+        let mut env = Env::plain(scope, AGGREGATE_IN_PIPE, "|> EXTEND; use |> AGGREGATE");
+        let before = visible(&env.scope);
+        let resolved = self.items(items, &mut env)?;
+        let plan = self.place_windows(plan, &mut env);
+        let (plan, mut made) = self.generated_below(plan, resolved);
+        let (plan, _) = self.windowed(plan, &mut made, None, &mut env)?;
+        let mut scope = Scope { columns: env.scope.columns.into_iter().filter(|v| !v.hidden && !v.made).collect() };
+        let mut exprs = keep(&before);
+        for named in made {
+            let column = crate::plan::logical::Column { id: named.id, name: named.name.clone(), data_type: named.expr.data_type() };
+            scope.columns.push(Visible { column, qualifier: None, hidden: false, made: false });
+            exprs.push(named);
+        }
+        Ok((LogicalPlan::Project { input: Box::new(plan), exprs }, scope))
+    }
+
+    /// `|> SET`: new values in the place of old ones.
+    fn set(&mut self, (plan, mut scope): Relation, assignments: &[(ast::Ident, ast::Expr)]) -> Result<Relation> {
+        let mut env = Env::plain(scope.clone(), AGGREGATE_IN_PIPE, "|> SET; use |> AGGREGATE");
+        let mut changed = Vec::new();
+        for (name, value) in assignments {
+            if !scope.columns.iter().any(|v| !v.hidden && same(&v.column.name, &name.name)) {
+                return refuse(Reason::UnresolvedColumn { name: name.name.clone(), visible: scope.listing() }, name.span);
+            }
+            changed.push((name, self.expr(value, &mut env)?));
+        }
+        let plan = self.place_windows(plan, &mut env);
+        scope.columns.retain(|v| !v.hidden && !v.made);
+        let mut exprs = Vec::new();
+        for visible in &mut scope.columns {
+            let new = changed.iter().rev().find(|(n, _)| same(&n.name, &visible.column.name));
+            let expr = new.map_or_else(|| visible.column.expr(), |(_, e)| e.clone());
+            let named = self.named(visible.column.name.clone(), expr);
+            visible.column.id = named.id;
+            visible.column.data_type = named.expr.data_type();
+            exprs.push(named);
+        }
+        Ok((LogicalPlan::Project { input: Box::new(plan), exprs }, scope))
+    }
+
+    fn drop_columns(&mut self, (plan, mut scope): Relation, names: &[ast::Ident]) -> Result<Relation> {
+        scope.columns.retain(|v| !v.hidden && !v.made);
+        for name in names {
+            let before = scope.columns.len();
+            scope.columns.retain(|v| !same(&v.column.name, &name.name));
+            if scope.columns.len() == before {
+                return refuse(Reason::UnresolvedColumn { name: name.name.clone(), visible: scope.listing() }, name.span);
+            }
+        }
+        let exprs = keep(&visible(&scope));
+        Ok((LogicalPlan::Project { input: Box::new(plan), exprs }, scope))
+    }
+
+    fn deduplicate(&mut self, (plan, scope): Relation, on: &[ast::Ident], within_watermark: bool) -> Result<Relation> {
+        let mut keys = Vec::new();
+        for name in on {
+            let mut env = Env::plain(scope.clone(), "INVALID_WHERE_CONDITION", "DEDUPLICATE");
+            if let Expr::Column { id, .. } = self.name(std::slice::from_ref(name), name.span, &mut env)? {
+                keys.push(id);
+            }
+        }
+        if keys.is_empty() {
+            keys = visible(&scope).iter().map(|c| c.id).collect();
+        }
+        Ok((LogicalPlan::Deduplicate { input: Box::new(plan), keys, within_watermark }, scope))
+    }
+
+    /// `PIVOT (aggregates FOR column IN (values))`: grouped by all other columns, one column a value and aggregate.
+    pub(super) fn pivot(&mut self, (plan, scope): Relation, pivot: &ast::Pivot) -> Result<Relation> {
+        let mut env = Env::new(scope.clone(), Aggregates::Allowed);
+        let aggregates = self.items(&pivot.aggregates, &mut env)?;
+        let on = pivot.columns.iter().map(|e| self.plain_expr(e, &scope, "PIVOT")).collect::<Result<Vec<_>>>()?;
+        let mut used: Vec<_> = on.iter().flat_map(Expr::columns).collect();
+        for item in &aggregates {
+            if let Item::Plain { expr, .. } = item {
+                used.extend(expr.columns());
+            }
+        }
+        let keys: Vec<_> = visible(&scope).into_iter().filter(|c| !used.contains(&c.id)).collect();
+        let mut calls = Vec::new();
+        for value in &pivot.values {
+            let parts = match &value.expr.kind {
+                ExprKind::Row(parts) => parts.iter().collect(),
+                _ => vec![&value.expr],
+            };
+            let mut test = Expr::literal(Value::Boolean(true), DataType::Boolean);
+            for (column, part) in on.iter().zip(parts) {
+                let constant = self.plain_expr(part, &Scope::default(), "PIVOT")?;
+                test = Expr::And(Box::new(test), Box::new(self.comparison("<=>", column.clone(), constant, part)?));
+            }
+            let label = value.aliases.first().map_or_else(|| name_of(&value.expr), |a| a.name.clone());
+            for (item, tree) in aggregates.iter().zip(&pivot.aggregates) {
+                let Item::Plain { name, expr: Expr::Aggregate(call), .. } = item else {
+                    let message = "PIVOT wants plain aggregates such as sum(x)".to_string();
+                    return refuse(Reason::Rule { condition: "_LEGACY_ERROR_TEMP_1006", message }, tree.expr.span);
+                };
+                let mut call = (**call).clone();
+                call.filter = Some(match call.filter.take() {
+                    Some(filter) => Expr::And(Box::new(filter), Box::new(test.clone())),
+                    None => test.clone(),
+                });
+                let name = if aggregates.len() == 1 { label.clone() } else { format!("{label}_{name}") };
+                calls.push(NamedAggregate { id: self.fresh(), name, call });
+            }
+        }
+        let plan = LogicalPlan::Aggregate { input: Box::new(plan), keys: keep(&keys), aggregates: calls };
+        let scope = Scope::of(plan.columns(), None);
+        Ok((plan, scope))
+    }
+}
+
+fn renamed((plan, scope): Relation, alias: Option<&ast::TableAlias>) -> Relation {
+    match alias {
+        Some(alias) => (plan, scope.aliased(&alias.name.name)),
+        None => (plan, scope),
+    }
+}

@@ -1,0 +1,433 @@
+//! FROM: streams, tables, views, joins, VALUES, table functions, WATERMARK, PIVOT and UNPIVOT.
+
+use super::query::{finish, visible};
+use super::{Analyzer, Env, Relation, Result, keep, refuse};
+use crate::catalog::Relation as Known;
+use crate::diagnostic::Span;
+use crate::lang::ast::{self, JoinCondition, JoinKind, TableRef};
+use crate::plan::coerce::{cast, common_of};
+use crate::plan::error::Reason;
+use crate::plan::expr::{Expr, NamedExpr};
+use crate::plan::logical::{Column, LogicalPlan, Scan};
+use crate::plan::scope::{Scope, Visible, same};
+use crate::types::{DataType, Value};
+
+/// A month as the watermark's delay counts it, in microseconds.
+const MONTH_MICROS: i64 = 31 * 86_400_000_000;
+
+impl Analyzer<'_> {
+    pub(super) fn table(&mut self, table: &TableRef) -> Result<Relation> {
+        match table {
+            TableRef::Relation { name, stream, sample, watermark, alias, span } => {
+                let mut relation = self.named_relation(name, *stream)?;
+                if let Some(sample) = sample {
+                    relation = self.sampled(relation, sample)?;
+                }
+                relation = self.watermarked(relation, watermark.as_deref())?;
+                self.aliased(relation, alias.as_ref(), *span)
+            }
+            TableRef::Subquery { query, watermark, alias, span, .. } => {
+                let (plan, scope) = self.nested(*span, |this| this.query(query))?;
+                let scope = Scope::of(visible(&scope), None);
+                let relation = self.watermarked((plan, scope), watermark.as_deref())?;
+                self.aliased(relation, alias.as_ref(), *span)
+            }
+            TableRef::Values(values) => self.values(values),
+            TableRef::Function { name, args, alias, span, .. } => {
+                let one_row = (LogicalPlan::Values { rows: vec![vec![]], columns: vec![] }, Scope::default());
+                self.table_function(one_row, name, args, alias.as_ref(), *span)
+            }
+            TableRef::Join(join) => self.join(join),
+            TableRef::Nested(inner, alias) => {
+                let relation = self.table(inner)?;
+                self.aliased(relation, alias.as_ref(), Span::default())
+            }
+            TableRef::Pivot(inner, pivot, alias) => {
+                let relation = self.table(inner)?;
+                let relation = self.pivot(relation, pivot)?;
+                self.aliased(relation, alias.as_ref(), pivot.span)
+            }
+            TableRef::Unpivot(inner, unpivot, alias) => {
+                let relation = self.table(inner)?;
+                let relation = self.unpivot(relation, unpivot)?;
+                self.aliased(relation, alias.as_ref(), unpivot.span)
+            }
+        }
+    }
+
+    /// A name: a common table expression, else what the catalog has.
+    pub(super) fn named_relation(&mut self, name: &ast::Ident, stream: bool) -> Result<Relation> {
+        if let Some(at) = self.ctes.iter().rposition(|c| same(&c.name.name, &name.name)) {
+            let hidden = self.ctes.split_off(at);
+            let cte = hidden[0].clone();
+            let result = self.nested(name.span, |this| this.query(&cte.query));
+            self.ctes.extend(hidden);
+            let (plan, scope) = result?;
+            let alias = ast::TableAlias { name: cte.name, columns: cte.columns };
+            return self.aliased((plan, Scope::of(visible(&scope), None)), Some(&alias), name.span);
+        }
+        match self.catalog.relation(&name.name).cloned() {
+            Some(Known::Source(source)) => {
+                if stream && !source.streaming {
+                    return refuse(Reason::NotAStream { name: source.name }, name.span);
+                }
+                let columns: Vec<_> = source.columns.iter().map(|f| self.column(f.name.clone(), f.data_type.clone())).collect();
+                let scope = Scope::of(columns.clone(), Some(&source.name));
+                let scan = Scan {
+                    name: source.name,
+                    format: source.format,
+                    options: source.options,
+                    declared: source.columns,
+                    columns,
+                    streaming: source.streaming,
+                };
+                Ok((LogicalPlan::Scan(scan), scope))
+            }
+            Some(Known::Memory(table)) => {
+                if stream {
+                    return refuse(Reason::NotAStream { name: table.name }, name.span);
+                }
+                let columns: Vec<_> = table.columns.iter().map(|f| self.column(f.name.clone(), f.data_type.clone())).collect();
+                let scope = Scope::of(columns.clone(), Some(&table.name));
+                Ok((LogicalPlan::Memory { name: table.name, columns }, scope))
+            }
+            Some(Known::View(view)) => {
+                let ctes = std::mem::take(&mut self.ctes);
+                let result = self.nested(name.span, |this| this.query(&view.query));
+                self.ctes = ctes;
+                let (plan, scope) = result?;
+                let columns = visible(&scope);
+                Ok((plan, Scope::of(columns, Some(&view.name))))
+            }
+            None => {
+                let known = self.ctes.iter().map(|c| c.name.name.clone()).chain(self.catalog.relations().map(|r| r.name().to_string()));
+                refuse(Reason::UnresolvedRelation { name: name.name.clone(), known: known.collect() }, name.span)
+            }
+        }
+    }
+
+    /// `AS alias [(columns)]`
+    fn aliased(&mut self, (plan, scope): Relation, alias: Option<&ast::TableAlias>, span: Span) -> Result<Relation> {
+        let Some(alias) = alias else { return Ok((plan, scope)) };
+        let mut scope = scope.aliased(&alias.name.name);
+        if !alias.columns.is_empty() {
+            if alias.columns.len() != scope.columns.len() {
+                let reason = Reason::AliasCount { aliases: alias.columns.len(), columns: scope.columns.len() };
+                return refuse(reason, alias.columns.first().map_or(span, |c| c.span));
+            }
+            for (visible, name) in scope.columns.iter_mut().zip(&alias.columns) {
+                visible.column.name.clone_from(&name.name);
+            }
+        }
+        Ok((plan, scope))
+    }
+
+    /// `WATERMARK expr [AS col] DELAY OF INTERVAL …`; over bounded input it means nothing and is left out.
+    fn watermarked(&mut self, (plan, scope): Relation, clause: Option<&ast::WatermarkClause>) -> Result<Relation> {
+        let Some(clause) = clause else { return Ok((plan, scope)) };
+        let expr = self.plain_expr(&clause.expr, &scope, "WATERMARK")?;
+        if !matches!(expr.data_type(), DataType::Timestamp | DataType::TimestampNtz) && !super::time_window::is_window(&expr.data_type()) {
+            let message = format!("a watermark follows a TIMESTAMP, not {}", expr.data_type().sql());
+            return refuse(Reason::Watermark { condition: Some("EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE"), message }, clause.expr.span);
+        }
+        let delay = match self.plain_expr(&clause.delay, &scope, "WATERMARK").and_then(|d| self.constant(&d, clause.delay.span))? {
+            Value::DayTime(micros) => micros,
+            Value::YearMonth(months) => i64::from(months) * MONTH_MICROS,
+            Value::String(text) => self.text_duration(&text, clause.delay.span)?,
+            _ => {
+                let message = "the delay of a watermark is an interval such as INTERVAL 10 SECONDS".to_string();
+                return refuse(Reason::Watermark { condition: Some("CANNOT_PARSE_INTERVAL"), message }, clause.delay.span);
+            }
+        };
+        if delay < 0 {
+            let message = "the delay of a watermark cannot be negative".to_string();
+            return refuse(Reason::Watermark { condition: None, message }, clause.delay.span);
+        }
+        let (plan, scope, column) = match (&expr, &clause.alias) {
+            (Expr::Column { id, .. }, None) => {
+                let id = *id;
+                (plan, scope, id)
+            }
+            (_, Some(alias)) => {
+                // The new column comes first in `*`.
+                let column = self.column(alias.name.clone(), expr.data_type());
+                let named = NamedExpr { id: column.id, name: column.name.clone(), expr };
+                let exprs = std::iter::once(named).chain(keep(&plan.columns())).collect();
+                let id = column.id;
+                let plan = LogicalPlan::Project { input: Box::new(plan), exprs };
+                (plan, Scope::of(vec![column], None).join(scope), id)
+            }
+            (_, None) => {
+                let message = "a watermark on an expression wants a name: WATERMARK to_timestamp(x) AS ts DELAY OF …".to_string();
+                let condition = Some("REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE");
+                return refuse(Reason::Watermark { condition, message }, clause.expr.span);
+            }
+        };
+        if !plan.is_streaming() {
+            return Ok((plan, scope));
+        }
+        Ok((LogicalPlan::Watermark { input: Box::new(plan), column, delay }, scope))
+    }
+
+    /// `VALUES (…), … [AS t(a, b)]`: constants, each column of one type.
+    pub(super) fn values(&mut self, values: &ast::ValuesTable) -> Result<Relation> {
+        let width = values.rows.first().map_or(0, Vec::len);
+        let mut rows = Vec::new();
+        for row in &values.rows {
+            if row.len() != width {
+                let message = format!("rows of VALUES have {} and {width} columns", row.len());
+                let at = row.first().map_or(values.span, |e| e.span);
+                return refuse(Reason::Rule { condition: "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", message }, at);
+            }
+            let row = row.iter().map(|e| self.plain_expr(e, &Scope::default(), "VALUES")).collect::<Result<Vec<_>>>()?;
+            rows.push(row);
+        }
+        let mut columns = Vec::new();
+        for i in 0..width {
+            let types: Vec<_> = rows.iter().map(|r: &Vec<Expr>| r[i].data_type()).collect();
+            let Some(t) = common_of(&types) else {
+                let message = format!("column {} of VALUES mixes types that do not go together", i + 1);
+                return refuse(Reason::Rule { condition: "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE", message }, values.span);
+            };
+            for row in &mut rows {
+                row[i] = cast(row[i].clone(), &t);
+            }
+            columns.push(self.column(format!("col{}", i + 1), t));
+        }
+        let scope = Scope::of(columns.clone(), None);
+        self.aliased((LogicalPlan::Values { rows, columns }, scope), values.alias.as_ref(), values.span)
+    }
+
+    /// A comma in FROM, or CROSS JOIN.
+    pub(super) fn cross(&mut self, left: Relation, right: &TableRef) -> Result<Relation> {
+        let condition = JoinCondition::None;
+        self.joined(left, right, JoinKind::Inner, false, &condition, Span::default())
+    }
+
+    fn join(&mut self, join: &ast::Join) -> Result<Relation> {
+        let left = self.table(&join.left)?;
+        self.joined(left, &join.right, join.kind, join.natural, &join.condition, join.span)
+    }
+
+    pub(super) fn joined(&mut self, left: Relation, right: &TableRef, kind: JoinKind, natural: bool, condition: &JoinCondition, span: Span) -> Result<Relation> {
+        if let TableRef::Function { name, args, lateral: true, alias, span: at } = right {
+            if !matches!(kind, JoinKind::Inner | JoinKind::Cross | JoinKind::Left) {
+                let message = "a LATERAL function can only be joined by JOIN, CROSS JOIN or LEFT JOIN".to_string();
+                return refuse(Reason::Rule { condition: "UNSUPPORTED_FEATURE.LATERAL_JOIN_USING", message }, span);
+            }
+            return self.lateral_function(left, name, args, alias.as_ref(), kind == JoinKind::Left, *at);
+        }
+        if let TableRef::Subquery { lateral: true, span: at, .. } = right {
+            return refuse(Reason::NotBuilt { what: "LATERAL before a sub-query".to_string() }, *at);
+        }
+        let (right_plan, right_scope) = self.table(right)?;
+        let (left_plan, left_scope) = left;
+        let using: Vec<ast::Ident> = match condition {
+            JoinCondition::Using(names) => names.clone(),
+            _ if natural => natural_columns(&left_scope, &right_scope),
+            _ => vec![],
+        };
+        let both = left_scope.clone().join(right_scope.clone());
+        let predicate = match condition {
+            JoinCondition::On(e) => {
+                let mut env = Env::plain(both.clone(), "INVALID_WHERE_CONDITION", "JOIN");
+                Some(self.condition(e, "JOIN", &mut env)?)
+            }
+            _ => None,
+        };
+        let mut pairs = Vec::new();
+        let mut predicate = predicate;
+        for name in &using {
+            let (l, r) = (self.using_column(&left_scope, name)?, self.using_column(&right_scope, name)?);
+            let equal = self.equal(l.expr(), r.expr(), name.span)?;
+            predicate = Some(match predicate {
+                None => equal,
+                Some(so_far) => Expr::And(Box::new(so_far), Box::new(equal)),
+            });
+            pairs.push((l, r));
+        }
+        let kind = if kind == JoinKind::Cross { JoinKind::Inner } else { kind };
+        let plan = LogicalPlan::Join { left: Box::new(left_plan), right: Box::new(right_plan), kind, condition: predicate };
+        match kind {
+            JoinKind::LeftSemi | JoinKind::LeftAnti => Ok((plan, left_scope)),
+            _ if pairs.is_empty() => Ok((plan, both)),
+            _ => Ok(self.merged(plan, both, pairs, kind)),
+        }
+    }
+
+    fn using_column(&self, scope: &Scope, name: &ast::Ident) -> Result<Column> {
+        match scope.find(&[&name.name]) {
+            crate::plan::scope::Found::Column(column, _) => Ok(column),
+            crate::plan::scope::Found::Ambiguous(candidates) => {
+                refuse(Reason::AmbiguousColumn { name: name.name.clone(), candidates }, name.span)
+            }
+            crate::plan::scope::Found::Missing => {
+                let message = format!("USING wants `{}` on both sides, and one side has no such column", name.name);
+                refuse(Reason::Rule { condition: "UNRESOLVED_USING_COLUMN_FOR_JOIN", message }, name.span)
+            }
+        }
+    }
+
+    /// USING: each shared column once and first in `*`; a full join takes it from whichever side has it.
+    fn merged(&mut self, mut plan: LogicalPlan, both: Scope, pairs: Vec<(Column, Column)>, kind: JoinKind) -> Relation {
+        let mut first = Vec::new();
+        for (l, r) in &pairs {
+            let column = match kind {
+                JoinKind::Right => r.clone(),
+                JoinKind::Full => {
+                    let t = crate::plan::coerce::common(&l.data_type, &r.data_type).unwrap_or(l.data_type.clone());
+                    let args = vec![cast(l.expr(), &t), cast(r.expr(), &t)];
+                    let merged = self.column(l.name.clone(), t.clone());
+                    let expr = Expr::Coalesce { args, data_type: t };
+                    let exprs = keep(&plan.columns());
+                    let named = NamedExpr { id: merged.id, name: merged.name.clone(), expr };
+                    plan = LogicalPlan::Project { input: Box::new(plan), exprs: exprs.into_iter().chain([named]).collect() };
+                    merged
+                }
+                _ => l.clone(),
+            };
+            first.push(Visible { column, qualifier: None, hidden: false, made: false });
+        }
+        let shared = |id| pairs.iter().any(|(l, r)| l.id == id || r.id == id);
+        let rest = both.columns.into_iter().map(|v| {
+            let hidden = v.hidden || shared(v.column.id);
+            Visible { hidden, ..v }
+        });
+        let columns = first.into_iter().chain(rest).collect();
+        (plan, Scope { columns })
+    }
+
+    /// `JOIN LATERAL explode(x) AS t(a)`
+    fn lateral_function(
+        &mut self,
+        (plan, scope): Relation,
+        name: &ast::Ident,
+        args: &[ast::Argument],
+        alias: Option<&ast::TableAlias>,
+        outer: bool,
+        span: Span,
+    ) -> Result<Relation> {
+        let qualifier = alias.map(|a| a.name.clone()).unwrap_or_else(|| name.clone());
+        let columns = alias.map(|a| a.columns.clone()).unwrap_or_default();
+        let call = ast::Call {
+            name: name.clone(),
+            distinct: false,
+            args: args.to_vec(),
+            filter: None,
+            ignore_nulls: None,
+            within_group: vec![],
+            over: None,
+        };
+        let generator = ast::Expr { kind: ast::ExprKind::Call(Box::new(call)), span };
+        self.lateral_view((plan, scope), &ast::LateralView { outer, generator, table: qualifier, columns, span })
+    }
+
+    /// `range(…)`, `explode(…)` of constants, `queries()`, `progress('q')`.
+    fn table_function(&mut self, one_row: Relation, name: &ast::Ident, args: &[ast::Argument], alias: Option<&ast::TableAlias>, span: Span) -> Result<Relation> {
+        let lower = name.name.to_ascii_lowercase();
+        if let Some(fields) = (self.settings.system_tables)(&lower) {
+            let mut values = Vec::new();
+            for argument in args {
+                let expr = self.plain_expr(&argument.value, &Scope::default(), "FROM")?;
+                values.push(self.constant(&expr, argument.value.span)?);
+            }
+            let columns: Vec<_> = fields.into_iter().map(|f| self.column(f.name, f.data_type)).collect();
+            let scope = Scope::of(columns.clone(), Some(&name.name));
+            return self.aliased((LogicalPlan::System { function: lower, args: values, columns }, scope), alias, span);
+        }
+        if lower == "range" {
+            let mut numbers = Vec::new();
+            for argument in args {
+                let expr = self.plain_expr(&argument.value, &Scope::default(), "FROM")?;
+                match self.constant(&expr, argument.value.span)? {
+                    Value::Int(n) => numbers.push(n),
+                    _ => return self.unexpected("range", numbers.len() + 1, "a whole number".to_string(), expr.data_type(), argument.value.span),
+                }
+            }
+            let (start, end, step) = match numbers.as_slice() {
+                [end] => (0, *end, 1),
+                [start, end] => (*start, *end, 1),
+                [start, end, step] | [start, end, step, _] if *step != 0 => (*start, *end, *step),
+                _ => {
+                    let expected = "an end, or a start and an end and perhaps a step".to_string();
+                    return refuse(Reason::WrongArgumentCount { function: "range".to_string(), expected, found: args.len() }, span);
+                }
+            };
+            let column = self.column("id", DataType::BigInt);
+            let scope = Scope::of(vec![column.clone()], Some("range"));
+            return self.aliased((LogicalPlan::Range { start, end, step, column }, scope), alias, span);
+        }
+        if crate::plan::functions::find(&lower).is_some_and(|f| f.kind == crate::plan::functions::Kind::Generator) {
+            return self.lateral_function(one_row, name, args, alias, false, span);
+        }
+        let known = ["range", "explode", "posexplode", "inline", "stack", "queries", "progress"].map(str::to_string).to_vec();
+        let reason = Reason::UnresolvedFunction { name: name.name.clone(), known };
+        refuse(reason, name.span)
+    }
+
+    pub(super) fn sampled(&mut self, (plan, scope): Relation, sample: &ast::Sample) -> Result<Relation> {
+        let plan = match sample.amount {
+            ast::SampleAmount::Rows(n) => LogicalPlan::Limit { input: Box::new(plan), limit: Some(n), offset: 0 },
+            ast::SampleAmount::Percent(p) if (0.0..=100.0).contains(&p) => {
+                let seed = sample.seed.unwrap_or(0) as u64;
+                LogicalPlan::Sample { input: Box::new(plan), fraction_ppm: (p * 10_000.0).round() as u64, seed }
+            }
+            ast::SampleAmount::Percent(_) => {
+                let message = "a sample is between 0 and 100 percent".to_string();
+                return refuse(Reason::Rule { condition: "_LEGACY_ERROR_TEMP_0064", message }, sample.span);
+            }
+        };
+        Ok((plan, scope))
+    }
+
+    /// `UNPIVOT (value FOR name IN (a, b))`: a row per listed column; rows whose values are all NULL are left out.
+    pub(super) fn unpivot(&mut self, relation: Relation, unpivot: &ast::Unpivot) -> Result<Relation> {
+        let scope = relation.1.clone();
+        let input = finish(relation);
+        let mut entries = Vec::new();
+        for (exprs, alias) in &unpivot.columns {
+            let resolved = exprs.iter().map(|e| self.plain_expr(e, &scope, "UNPIVOT")).collect::<Result<Vec<_>>>()?;
+            if resolved.len() != unpivot.values.len() {
+                return refuse(Reason::AliasCount { aliases: resolved.len(), columns: unpivot.values.len() }, unpivot.span);
+            }
+            let label = alias.as_ref().map_or_else(|| exprs.iter().map(crate::plan::naming::name_of).collect::<Vec<_>>().join("_"), |a| a.name.clone());
+            entries.push((resolved, label));
+        }
+        let mut columns = Vec::new();
+        let used: Vec<_> = entries.iter().flat_map(|(e, _)| e.iter().flat_map(Expr::columns)).collect();
+        let kept: Vec<_> = input.columns().into_iter().filter(|c| !used.contains(&c.id)).collect();
+        columns.extend(kept.iter().map(|c| self.column(c.name.clone(), c.data_type.clone())));
+        columns.push(self.column(unpivot.name.name.clone(), DataType::String));
+        for (i, value) in unpivot.values.iter().enumerate() {
+            let types: Vec<_> = entries.iter().map(|(e, _)| e[i].data_type()).collect();
+            let Some(t) = common_of(&types) else {
+                let message = "the columns of UNPIVOT do not share a type".to_string();
+                return refuse(Reason::Rule { condition: "UNPIVOT_VALUE_DATA_TYPE_MISMATCH", message }, unpivot.span);
+            };
+            columns.push(self.column(value.name.clone(), t));
+        }
+        let width = kept.len() + 1;
+        let projections = entries
+            .into_iter()
+            .map(|(exprs, label)| {
+                let values = exprs.into_iter().enumerate().map(|(i, e)| cast(e, &columns[width + i].data_type));
+                kept.iter().map(Column::expr).chain([Expr::string(label)]).chain(values).collect()
+            })
+            .collect();
+        let values: Vec<_> = columns[width..].iter().map(Column::expr).collect();
+        let mut plan = LogicalPlan::Expand { input: Box::new(input), projections, columns: columns.clone() };
+        if !unpivot.include_nulls {
+            let present = values.into_iter().map(|v| Expr::call("isnotnull", vec![v], DataType::Boolean));
+            if let Some(predicate) = present.reduce(|a, b| Expr::Or(Box::new(a), Box::new(b))) {
+                plan = LogicalPlan::Filter { input: Box::new(plan), predicate };
+            }
+        }
+        Ok((plan, Scope::of(columns, None)))
+    }
+}
+
+/// The names both sides have, in the left side's order.
+fn natural_columns(left: &Scope, right: &Scope) -> Vec<ast::Ident> {
+    let shared = visible(left).into_iter().filter(|l| visible(right).iter().any(|r| same(&l.name, &r.name)));
+    shared.map(|c| ast::Ident { name: c.name, span: Span::default() }).collect()
+}

@@ -1,0 +1,257 @@
+//! What a stream may not do, with Spark's conditions (its `UnsupportedOperationChecker`), and which output
+//! mode a query takes when it names none.
+
+use crate::diagnostic::Span;
+use crate::plan::error::{AnalysisError, Reason};
+use crate::plan::expr::{ColumnId, Expr};
+use crate::plan::logical::{JoinKind, LogicalPlan};
+use crate::progress::OutputMode;
+use std::collections::HashSet;
+
+type Result = std::result::Result<(), Box<AnalysisError>>;
+
+/// Refuses a streaming plan that Spark would refuse in this mode. The error points at the whole query.
+pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result {
+    let span = Span::default();
+    let aggregates = streaming_aggregates(plan);
+    match mode {
+        OutputMode::Complete if aggregates.is_empty() => {
+            let why = "only an aggregation has a complete result that can be written again".to_string();
+            let instead = "leave OUTPUT MODE out, or use append".to_string();
+            return refuse(Reason::OutputMode { mode: "complete", why, instead }, span);
+        }
+        OutputMode::Append => append_aggregates(&aggregates)?,
+        OutputMode::Update if any(plan, &|p| matches!(p, LogicalPlan::SessionWindow { .. }) && p.is_streaming()) => {
+            let why = "a session can still merge with another, so it has no update".to_string();
+            return refuse(Reason::OutputMode { mode: "update", why, instead: "use append with a watermark, or complete".to_string() }, span);
+        }
+        _ => {}
+    }
+    if mode != OutputMode::Append && aggregates.iter().any(|a| a.inputs().into_iter().any(|i| !streaming_aggregates(i).is_empty())) {
+        let message = "an aggregation over an aggregation is only right in append mode: in update and complete its input changes again".to_string();
+        let instead = "use OUTPUT MODE append with a WATERMARK, or write the first result INTO a sink and read that".to_string();
+        return refuse(Reason::Streaming { condition: None, message, instead }, span);
+    }
+    nodes(plan, mode)
+}
+
+/// Append writes a group when the watermark has passed it, so event time has to be among its keys.
+fn append_aggregates(aggregates: &[&LogicalPlan]) -> Result {
+    for plan in aggregates {
+        let LogicalPlan::Aggregate { input, keys, .. } = plan else { continue };
+        let event_time = event_time_columns(input);
+        if keys.iter().any(|k| carries(&k.expr, &event_time)) {
+            continue;
+        }
+        let why = if event_time.is_empty() {
+            "without a WATERMARK a group is never finished"
+        } else {
+            "the watermark's column, or a window over it, is not among the GROUP BY keys, so a group is never finished"
+        };
+        let instead = "use OUTPUT MODE update or complete, or WATERMARK ts DELAY OF INTERVAL 10 SECONDS and GROUP BY window(ts, …)";
+        return refuse(Reason::OutputMode { mode: "append", why: why.to_string(), instead: instead.to_string() }, Span::default());
+    }
+    Ok(())
+}
+
+/// The rules of single operators, from the top down.
+fn nodes(plan: &LogicalPlan, mode: OutputMode) -> Result {
+    if !plan.is_streaming() {
+        return Ok(());
+    }
+    let no = |message: &str, instead: &str| {
+        refuse(Reason::Streaming { condition: None, message: message.to_string(), instead: instead.to_string() }, Span::default())
+    };
+    match plan {
+        LogicalPlan::Sort { input, .. } if mode != OutputMode::Complete || streaming_aggregates(input).is_empty() => {
+            return no(
+                "a stream never ends, so its rows cannot be sorted; only an aggregation in complete mode can",
+                "add GROUP BY with OUTPUT MODE complete, or leave ORDER BY out",
+            );
+        }
+        LogicalPlan::Limit { offset: 1.., .. } => {
+            return no("OFFSET is not possible on a stream", "filter by a column instead, or use LIMIT");
+        }
+        LogicalPlan::Limit { .. } if mode == OutputMode::Update => {
+            return no("LIMIT is not possible in update mode: a row that changes would have to count again", "use append or complete mode");
+        }
+        LogicalPlan::Union { inputs, .. } if !inputs.iter().all(LogicalPlan::is_streaming) => {
+            return no("UNION cannot mix a stream with a bounded table", "CREATE STREAM over the table's files, or JOIN it");
+        }
+        LogicalPlan::SetOperation { left, right, intersect, .. } => return set_operation(left, right, *intersect, mode),
+        LogicalPlan::Window { .. } => {
+            let message = "window functions with OVER do not work on a stream; only time windows do".to_string();
+            let instead = "use GROUP BY window(ts, '10 seconds'), or max_by and min_by instead of row_number".to_string();
+            let condition = Some("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING");
+            return refuse(Reason::Streaming { condition, message, instead }, Span::default());
+        }
+        LogicalPlan::Sample { .. } => return no("a stream cannot be sampled", "filter with rand() < 0.1 instead"),
+        LogicalPlan::Aggregate { aggregates, .. } if aggregates.iter().any(|a| a.call.distinct) => {
+            return no("DISTINCT inside an aggregate is not possible on a stream", "use approx_count_distinct(x), or size(collect_set(x))");
+        }
+        LogicalPlan::Join { left, right, kind, condition } => join(left, right, *kind, condition.as_ref(), mode)?,
+        _ => {}
+    }
+    plan.inputs().into_iter().try_for_each(|input| nodes(input, mode))
+}
+
+fn set_operation(left: &LogicalPlan, right: &LogicalPlan, intersect: bool, mode: OutputMode) -> Result {
+    let name = if intersect { "INTERSECT" } else { "EXCEPT" };
+    if right.is_streaming() && (left.is_streaming() || !intersect) {
+        let message = format!("{name} with a stream on the right is not possible");
+        return refuse(Reason::Streaming { condition: None, message, instead: "JOIN the two streams instead".to_string() }, Span::default());
+    }
+    let condition = (mode == OutputMode::Append).then_some("UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK");
+    let message = format!("{name} of a stream has to remember every row it has seen");
+    let instead = "use LEFT SEMI JOIN or LEFT ANTI JOIN with the bounded table".to_string();
+    refuse(Reason::Streaming { condition, message, instead }, Span::default())
+}
+
+fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Option<&Expr>, mode: OutputMode) -> Result {
+    let no = |message: String, instead: &str| {
+        refuse(Reason::Streaming { condition: None, message, instead: instead.to_string() }, Span::default())
+    };
+    let name = match kind {
+        JoinKind::Inner | JoinKind::Cross => "an inner join",
+        JoinKind::Left => "a left outer join",
+        JoinKind::Right => "a right outer join",
+        JoinKind::Full => "a full outer join",
+        JoinKind::LeftSemi => "a left semi join",
+        JoinKind::LeftAnti => "a left anti join",
+    };
+    match (left.is_streaming(), right.is_streaming()) {
+        (true, true) => {}
+        (true, false) => {
+            if matches!(kind, JoinKind::Right | JoinKind::Full) {
+                return no(format!("{name} of a stream with a bounded table on its right never knows that no row will come"), "put the stream on the outer side");
+            }
+            return Ok(());
+        }
+        (false, true) => {
+            if matches!(kind, JoinKind::Left | JoinKind::Full | JoinKind::LeftSemi | JoinKind::LeftAnti) {
+                return no(format!("{name} with the stream on the right never knows that no row will come"), "put the stream on the left");
+            }
+            return Ok(());
+        }
+        (false, false) => return Ok(()),
+    }
+    if mode == OutputMode::Complete {
+        return no(format!("{name} of two streams is not possible in complete mode"), "use append mode");
+    }
+    match kind {
+        JoinKind::Inner | JoinKind::Cross => Ok(()),
+        JoinKind::LeftAnti => no("a left anti join of two streams is not possible".to_string(), "use LEFT JOIN … and filter for NULL"),
+        _ if mode != OutputMode::Append => no(format!("{name} of two streams works in append mode only"), "use OUTPUT MODE append"),
+        _ if bounded_by_time(left, right, kind, condition) => Ok(()),
+        _ => no(
+            format!("{name} of two streams needs a watermark and a time range, else it never knows that no match will come"),
+            "add WATERMARK to both streams and a range such as b.ts BETWEEN a.ts AND a.ts + INTERVAL 10 SECONDS to ON",
+        ),
+    }
+}
+
+/// Whether the watermark closes rows of the outer side: an event-time key, or a range between event times.
+fn bounded_by_time(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Option<&Expr>) -> bool {
+    let (l, r) = (event_time_columns(left), event_time_columns(right));
+    let Some(condition) = condition else { return false };
+    let mut parts = Vec::new();
+    conjuncts(condition, &mut parts);
+    let touches = |e: &Expr, set: &HashSet<ColumnId>| e.columns().iter().any(|c| set.contains(c));
+    let range = parts.iter().any(|part| match part {
+        Expr::Call { function, args, .. } if matches!(function.0, "<" | "<=" | ">" | ">=") && args.len() == 2 => {
+            touches(&args[0], &l) && touches(&args[1], &r) || touches(&args[0], &r) && touches(&args[1], &l)
+        }
+        Expr::Call { function, args, .. } if matches!(function.0, "=" | "<=>") && args.len() == 2 => {
+            touches(&args[0], &l) || touches(&args[1], &r) || touches(&args[0], &r) || touches(&args[1], &l)
+        }
+        _ => false,
+    });
+    let inner_side = match kind {
+        JoinKind::Right => &l,
+        _ => &r,
+    };
+    range && !inner_side.is_empty()
+}
+
+/// The parts of a condition that are joined by AND.
+pub(crate) fn conjuncts<'e>(e: &'e Expr, out: &mut Vec<&'e Expr>) {
+    match e {
+        Expr::And(a, b) => {
+            conjuncts(a, out);
+            conjuncts(b, out);
+        }
+        other => out.push(other),
+    }
+}
+
+/// The first mode that Spark allows of append, update, complete; append when it allows none.
+pub fn default_mode(plan: &LogicalPlan) -> OutputMode {
+    let modes = [OutputMode::Append, OutputMode::Update, OutputMode::Complete];
+    modes.into_iter().find(|mode| check(plan, *mode).is_ok()).unwrap_or(OutputMode::Append)
+}
+
+/// The columns of the plan's output that carry a watermark.
+pub fn event_time_columns(plan: &LogicalPlan) -> HashSet<ColumnId> {
+    match plan {
+        LogicalPlan::Watermark { input, column, .. } => {
+            let mut set = event_time_columns(input);
+            set.insert(*column);
+            set
+        }
+        LogicalPlan::Project { input, exprs } => {
+            let set = event_time_columns(input);
+            exprs.iter().filter(|e| carries(&e.expr, &set)).map(|e| e.id).collect()
+        }
+        LogicalPlan::Aggregate { input, keys, .. } => {
+            let set = event_time_columns(input);
+            keys.iter().filter(|e| carries(&e.expr, &set)).map(|e| e.id).collect()
+        }
+        LogicalPlan::TimeWindow { input, time, column, .. } | LogicalPlan::SessionWindow { input, time, column, .. } => {
+            let mut set = event_time_columns(input);
+            if carries(time, &set) {
+                set.insert(column.id);
+            }
+            set
+        }
+        LogicalPlan::Union { inputs, columns } => {
+            let Some(first) = inputs.first() else { return HashSet::new() };
+            let set = event_time_columns(first);
+            first.columns().iter().zip(columns).filter(|(from, _)| set.contains(&from.id)).map(|(_, to)| to.id).collect()
+        }
+        LogicalPlan::Expand { input, projections, columns } => {
+            let set = event_time_columns(input);
+            let kept = columns.iter().enumerate().filter(|(i, _)| projections.iter().all(|p| carries(&p[*i], &set)));
+            kept.map(|(_, c)| c.id).collect()
+        }
+        other => other.inputs().into_iter().flat_map(event_time_columns).collect(),
+    }
+}
+
+/// Whether an expression hands event time on: the column itself, or the time of a window over it.
+fn carries(expr: &Expr, event_time: &HashSet<ColumnId>) -> bool {
+    match expr {
+        Expr::Column { id, .. } => event_time.contains(id),
+        Expr::Call { function, args, .. } if function.0 == "window_time" => args.iter().all(|a| carries(a, event_time)),
+        _ => false,
+    }
+}
+
+/// Aggregations that a stream feeds, outermost first.
+fn streaming_aggregates(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
+    let mut out = Vec::new();
+    if matches!(plan, LogicalPlan::Aggregate { .. }) && plan.is_streaming() {
+        out.push(plan);
+    }
+    for input in plan.inputs() {
+        out.extend(streaming_aggregates(input));
+    }
+    out
+}
+
+fn any(plan: &LogicalPlan, test: &dyn Fn(&LogicalPlan) -> bool) -> bool {
+    test(plan) || plan.inputs().into_iter().any(|i| any(i, test))
+}
+
+fn refuse(reason: Reason, span: Span) -> Result {
+    Err(AnalysisError::new(reason, span))
+}
