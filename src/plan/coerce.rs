@@ -4,7 +4,7 @@
 
 use crate::plan::expr::Expr;
 use crate::plan::functions::Accepts;
-use crate::types::{DataType, DayTimeField, Field, YearMonthField};
+use crate::types::{DataType, DayTimeField, Field};
 
 /// Where a numeric type stands among the others: the greater holds the smaller.
 fn rank(t: &DataType) -> Option<u8> {
@@ -40,7 +40,13 @@ pub(crate) fn tightest(a: &DataType, b: &DataType) -> Option<DataType> {
         _ => match (rank(a)?, rank(b)?) {
             // An integer and a FLOAT meet in DOUBLE, so that no digit of the integer is lost.
             (4, 0..=3) | (0..=3, 4) => Double,
-            (x, y) => if x > y { a.clone() } else { b.clone() },
+            (x, y) => {
+                if x > y {
+                    a.clone()
+                } else {
+                    b.clone()
+                }
+            }
         },
     })
 }
@@ -165,7 +171,13 @@ pub(crate) fn accepted(accepts: Accepts, found: &DataType) -> Option<DataType> {
     match accepts {
         Accepts::Any | Accepts::Common | Accepts::Element | Accepts::Lambda => Some(found.clone()),
         Accepts::String | Accepts::ConstantString => atomic_text(found),
-        Accepts::StringOrBinary => if matches!(found, Binary | String) { Some(found.clone()) } else { atomic_text(found) },
+        Accepts::StringOrBinary => {
+            if matches!(found, Binary | String) {
+                Some(found.clone())
+            } else {
+                atomic_text(found)
+            }
+        }
         Accepts::Binary => matches!(found, Binary | String | Void).then_some(Binary),
         Accepts::Boolean => matches!(found, Boolean | Void | String).then_some(Boolean),
         Accepts::Int | Accepts::ConstantInt => numbers(Int),
@@ -257,9 +269,6 @@ pub(crate) fn wanted(accepts: Accepts) -> &'static str {
 
 /// The interval type of the days between two dates.
 pub(crate) const DAYS: DataType = DataType::DayTimeInterval(DayTimeField::Day, DayTimeField::Day);
-
-/// The interval type of whole months.
-pub(crate) const MONTHS: DataType = DataType::YearMonthInterval(YearMonthField::Month, YearMonthField::Month);
 
 #[cfg(test)]
 mod tests {

@@ -174,12 +174,16 @@ impl Reason {
                 vec!["there is none yet: CREATE STREAM name USING socket OPTIONS (host 'localhost', port 9999);".to_string()]
             }
             Reason::UnresolvedRelation { known, .. } => vec![format!("there are: {}", known.join(", "))],
-            Reason::MissingGroupBy { column } => vec![format!("help: add GROUP BY {column}, or put it into an aggregate such as any_value({column})")],
+            Reason::MissingGroupBy { column } => {
+                vec![format!("help: add GROUP BY {column}, or put it into an aggregate such as any_value({column})")]
+            }
             Reason::MissingAggregation { column } => {
                 vec![format!("help: add {column} to GROUP BY, or put it into an aggregate such as any_value({column})")]
             }
             Reason::NotAStream { name } => vec![format!("help: leave STREAM out, or CREATE STREAM {name} …")],
-            Reason::OutputMode { instead, .. } | Reason::Streaming { instead, .. } if !instead.is_empty() => vec![format!("help: {instead}")],
+            Reason::OutputMode { instead, .. } | Reason::Streaming { instead, .. } if !instead.is_empty() => {
+                vec![format!("help: {instead}")]
+            }
             Reason::CastNotAllowed { .. } => vec!["help: pick a member first, or build the value with other functions".to_string()],
             Reason::UnresolvedFunction { .. } => vec!["help: SHOW FUNCTIONS LIKE '…' lists what there is".to_string()],
             _ => vec![],

@@ -210,12 +210,15 @@ fn literal(value: &Value, data_type: &DataType) -> String {
 /// `2024-02-29`
 pub(crate) fn date(days: i32) -> String {
     let epoch = chrono::NaiveDate::default();
-    epoch.checked_add_signed(chrono::TimeDelta::days(i64::from(days))).map_or_else(|| format!("day {days}"), |d| d.format("%Y-%m-%d").to_string())
+    epoch
+        .checked_add_signed(chrono::TimeDelta::days(i64::from(days)))
+        .map_or_else(|| format!("day {days}"), |d| d.format("%Y-%m-%d").to_string())
 }
 
 /// `2024-02-29 01:02:03.5Z`
 fn timestamp(micros: i64) -> String {
-    chrono::DateTime::from_timestamp_micros(micros).map_or_else(|| format!("{micros} µs"), |t| t.format("%Y-%m-%d %H:%M:%S%.fZ").to_string())
+    chrono::DateTime::from_timestamp_micros(micros)
+        .map_or_else(|| format!("{micros} µs"), |t| t.format("%Y-%m-%d %H:%M:%S%.fZ").to_string())
 }
 
 /// A duration in the largest units that express it: `10 minutes`, `1.5 seconds`.

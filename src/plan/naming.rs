@@ -115,7 +115,8 @@ pub(crate) fn spell(expr: &Expr) -> String {
 fn spell_call(call: &Call) -> String {
     let star = |e: &Expr| matches!(&e.kind, ExprKind::Star { qualifier, .. } if qualifier.is_empty());
     let name = call.name.name.to_ascii_lowercase();
-    let args: Vec<_> = call.args.iter().map(|a| if name == "count" && star(&a.value) { "1".to_string() } else { spell(&a.value) }).collect();
+    let args: Vec<_> =
+        call.args.iter().map(|a| if name == "count" && star(&a.value) { "1".to_string() } else { spell(&a.value) }).collect();
     let shown = match name.as_str() {
         "ceil" | "floor" => name.to_uppercase(),
         "mean" | "sha" | "ucase" | "lcase" | "std" => name.clone(),
@@ -134,7 +135,8 @@ fn spell_call(call: &Call) -> String {
 fn spell_interval(interval: &Interval) -> String {
     match interval {
         Interval::Units(units) => {
-            let parts: Vec<_> = units.iter().map(|(amount, unit)| format!("'{}' {}", spell(amount), unit.to_uppercase().trim_end_matches('S'))).collect();
+            let parts: Vec<_> =
+                units.iter().map(|(amount, unit)| format!("'{}' {}", spell(amount), unit.to_uppercase().trim_end_matches('S'))).collect();
             format!("INTERVAL {}", parts.join(" "))
         }
         Interval::Range { text, from, to, .. } => format!("INTERVAL '{text}' {} TO {}", from.to_uppercase(), to.to_uppercase()),
@@ -148,7 +150,13 @@ fn literal(value: &Value, data_type: &DataType) -> String {
         (Value::Boolean(b), _) => b.to_string(),
         (Value::Int(n), _) => n.to_string(),
         (Value::Float(x), _) => x.to_string(),
-        (Value::Double(x), _) => if x.fract() == 0.0 && x.abs() < 1e7 { format!("{x:.1}") } else { x.to_string() },
+        (Value::Double(x), _) => {
+            if x.fract() == 0.0 && x.abs() < 1e7 {
+                format!("{x:.1}")
+            } else {
+                x.to_string()
+            }
+        }
         (Value::Decimal(unscaled), DataType::Decimal(_, scale)) => decimal(*unscaled, *scale),
         (Value::String(s), _) => s.clone(),
         (Value::Date(days), _) => format!("DATE '{}'", crate::plan::explain::date(*days)),

@@ -19,7 +19,10 @@ pub fn optimize(plan: LogicalPlan, fold: &dyn Fold) -> LogicalPlan {
 /// Replaces constant sub-expressions by their values; one that fails stays, and fails when a row reaches it.
 fn folded(expr: Expr, fold: &dyn Fold) -> Expr {
     let expr = expr.map_children(&mut |child| folded(child, fold));
-    let worth = matches!(expr, Expr::Call { .. } | Expr::Cast { .. } | Expr::Case { .. } | Expr::And(..) | Expr::Or(..) | Expr::Coalesce { .. } | Expr::In { .. });
+    let worth = matches!(
+        expr,
+        Expr::Call { .. } | Expr::Cast { .. } | Expr::Case { .. } | Expr::And(..) | Expr::Or(..) | Expr::Coalesce { .. } | Expr::In { .. }
+    );
     if !worth || expr.children().is_empty() || !is_constant(&expr) || expr.any(&|e| matches!(e, Expr::Lambda { .. })) {
         return expr;
     }
@@ -198,7 +201,8 @@ fn sink_below(plan: LogicalPlan, parts: Vec<Expr>) -> (LogicalPlan, Vec<Expr>) {
                 JoinKind::Inner | JoinKind::Cross => (all_of(condition.into_iter().chain(stay).collect()), vec![]),
                 _ => (condition, stay),
             };
-            let join = LogicalPlan::Join { left: Box::new(push(*left, into_left)), right: Box::new(push(*right, into_right)), kind, condition };
+            let join =
+                LogicalPlan::Join { left: Box::new(push(*left, into_left)), right: Box::new(push(*right, into_right)), kind, condition };
             (join, stay)
         }
         other => (other, parts),
@@ -214,7 +218,8 @@ fn push_condition(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, conditi
     let mut parts = Vec::new();
     conjuncts(&condition, &mut parts);
     let (l, r) = (ids_of(&left), ids_of(&right));
-    let only = |e: &Expr, ids: &HashSet<ColumnId>| !e.columns().is_empty() && e.columns().iter().all(|c| ids.contains(c)) && !is_unmovable(e);
+    let only =
+        |e: &Expr, ids: &HashSet<ColumnId>| !e.columns().is_empty() && e.columns().iter().all(|c| ids.contains(c)) && !is_unmovable(e);
     let to_left = matches!(kind, JoinKind::Inner | JoinKind::Cross | JoinKind::Right | JoinKind::LeftSemi);
     let to_right = matches!(kind, JoinKind::Inner | JoinKind::Cross | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti);
     let (mut into_left, mut into_right, mut stay) = (Vec::new(), Vec::new(), Vec::new());
@@ -294,7 +299,9 @@ fn prune(plan: LogicalPlan, wanted: &HashSet<ColumnId>) -> LogicalPlan {
             let below = wanted.iter().copied().chain(keys.iter().copied()).collect();
             LogicalPlan::Deduplicate { input: Box::new(prune(*input, &below)), keys, within_watermark }
         }
-        LogicalPlan::Sample { input, fraction_ppm, seed } => LogicalPlan::Sample { input: Box::new(prune(*input, wanted)), fraction_ppm, seed },
+        LogicalPlan::Sample { input, fraction_ppm, seed } => {
+            LogicalPlan::Sample { input: Box::new(prune(*input, wanted)), fraction_ppm, seed }
+        }
         // Unions and set operations match columns by position, an expansion names all of its own: nothing is cut there.
         other => map_inputs(other, &mut |input| {
             let all = ids_of(&input);

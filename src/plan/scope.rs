@@ -35,7 +35,12 @@ impl Scope {
     /// The columns of a relation under one qualifier.
     pub(crate) fn of(columns: Vec<Column>, qualifier: Option<&str>) -> Scope {
         let qualifier = qualifier.map(str::to_string);
-        Scope { columns: columns.into_iter().map(|column| Visible { column, qualifier: qualifier.clone(), hidden: false, made: false }).collect() }
+        Scope {
+            columns: columns
+                .into_iter()
+                .map(|column| Visible { column, qualifier: qualifier.clone(), hidden: false, made: false })
+                .collect(),
+        }
     }
 
     /// Both scopes side by side.
@@ -102,4 +107,3 @@ impl Scope {
 pub(crate) fn same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase()
 }
-

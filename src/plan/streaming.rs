@@ -23,12 +23,16 @@ pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result {
         OutputMode::Append => append_aggregates(&aggregates)?,
         OutputMode::Update if any(plan, &|p| matches!(p, LogicalPlan::SessionWindow { .. }) && p.is_streaming()) => {
             let why = "a session can still merge with another, so it has no update".to_string();
-            return refuse(Reason::OutputMode { mode: "update", why, instead: "use append with a watermark, or complete".to_string() }, span);
+            return refuse(
+                Reason::OutputMode { mode: "update", why, instead: "use append with a watermark, or complete".to_string() },
+                span,
+            );
         }
         _ => {}
     }
     if mode != OutputMode::Append && aggregates.iter().any(|a| a.inputs().into_iter().any(|i| !streaming_aggregates(i).is_empty())) {
-        let message = "an aggregation over an aggregation is only right in append mode: in update and complete its input changes again".to_string();
+        let message =
+            "an aggregation over an aggregation is only right in append mode: in update and complete its input changes again".to_string();
         let instead = "use OUTPUT MODE append with a WATERMARK, or write the first result INTO a sink and read that".to_string();
         return refuse(Reason::Streaming { condition: None, message, instead }, span);
     }
@@ -99,7 +103,10 @@ fn set_operation(left: &LogicalPlan, right: &LogicalPlan, intersect: bool, mode:
     let name = if intersect { "INTERSECT" } else { "EXCEPT" };
     if right.is_streaming() && (left.is_streaming() || !intersect) {
         let message = format!("{name} with a stream on the right is not possible");
-        return refuse(Reason::Streaming { condition: None, message, instead: "JOIN the two streams instead".to_string() }, Span::default());
+        return refuse(
+            Reason::Streaming { condition: None, message, instead: "JOIN the two streams instead".to_string() },
+            Span::default(),
+        );
     }
     let condition = (mode == OutputMode::Append).then_some("UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK");
     let message = format!("{name} of a stream has to remember every row it has seen");
@@ -123,7 +130,10 @@ fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Opti
         (true, true) => {}
         (true, false) => {
             if matches!(kind, JoinKind::Right | JoinKind::Full) {
-                return no(format!("{name} of a stream with a bounded table on its right never knows that no row will come"), "put the stream on the outer side");
+                return no(
+                    format!("{name} of a stream with a bounded table on its right never knows that no row will come"),
+                    "put the stream on the outer side",
+                );
             }
             return Ok(());
         }

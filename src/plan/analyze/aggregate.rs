@@ -23,7 +23,13 @@ pub(super) struct Grouped {
 
 impl Analyzer<'_> {
     /// A select with GROUP BY or aggregates.
-    pub(super) fn aggregated(&mut self, plan: LogicalPlan, scope: Scope, select: &ast::Select, order: &[ast::SortItem]) -> Result<Relation> {
+    pub(super) fn aggregated(
+        &mut self,
+        plan: LogicalPlan,
+        scope: Scope,
+        select: &ast::Select,
+        order: &[ast::SortItem],
+    ) -> Result<Relation> {
         let mut env = Env::plain(scope, "GROUP_BY_AGGREGATE", "GROUP BY");
         let (mut plan, keys) = self.group(plan, select.group_by.as_ref(), &select.items, &mut env)?;
         env.aggregates = Aggregates::Allowed;
@@ -49,7 +55,11 @@ impl Analyzer<'_> {
         };
         // Sort keys may need aggregates of their own, so they are lowered before the node is made.
         let mut pending = Vec::new();
-        let made: Vec<_> = lowered.iter().filter_map(|i| if let Item::Generator { columns, .. } = i { Some(columns.clone()) } else { None }).flatten().collect();
+        let made: Vec<_> = lowered
+            .iter()
+            .filter_map(|i| if let Item::Generator { columns, .. } = i { Some(columns.clone()) } else { None })
+            .flatten()
+            .collect();
         for column in made {
             grouped.keys.push((column.expr(), column));
         }
@@ -88,7 +98,8 @@ impl Analyzer<'_> {
         };
         let aliases = std::mem::take(&mut env.aliases);
         let scope = std::mem::take(&mut env.scope);
-        env.scope = Scope { columns: scope.columns.iter().filter(|v| !aliases.iter().any(|(n, _)| same(n, &v.column.name))).cloned().collect() };
+        env.scope =
+            Scope { columns: scope.columns.iter().filter(|v| !aliases.iter().any(|(n, _)| same(n, &v.column.name))).cloned().collect() };
         env.aliases = aliases;
         let again = self.condition(e, "HAVING", env).and_then(|c| self.lower(c, grouped, e.span));
         env.scope = scope;
@@ -167,7 +178,12 @@ impl Analyzer<'_> {
     }
 
     /// The grouping columns in order, and for each set which of them it groups by.
-    fn grouping_sets(&mut self, sets: &GroupingSets, items: &[ast::SelectItem], env: &mut Env) -> Result<(Vec<(String, Expr)>, Vec<Vec<usize>>)> {
+    fn grouping_sets(
+        &mut self,
+        sets: &GroupingSets,
+        items: &[ast::SelectItem],
+        env: &mut Env,
+    ) -> Result<(Vec<(String, Expr)>, Vec<Vec<usize>>)> {
         let mut order: Vec<(String, Expr)> = Vec::new();
         let mut resolve = |this: &mut Self, groups: &[Vec<ast::Expr>], env: &mut Env| -> Result<Vec<Vec<usize>>> {
             let mut out = Vec::new();
@@ -248,7 +264,8 @@ impl Analyzer<'_> {
                 if grouped.aggregates.iter().any(|a| a.id == id) || grouped.keys.iter().any(|(_, c)| c.id == id) {
                     return Ok(Expr::Column { name, id, data_type });
                 }
-                let reason = if grouped.explicit { Reason::MissingAggregation { column: name } } else { Reason::MissingGroupBy { column: name } };
+                let reason =
+                    if grouped.explicit { Reason::MissingAggregation { column: name } } else { Reason::MissingGroupBy { column: name } };
                 refuse(reason, span)
             }
             // The parameters of a lambda are no columns of the input.
@@ -303,10 +320,16 @@ impl Analyzer<'_> {
     }
 
     /// `|> AGGREGATE items GROUP BY keys`: keys first, then the aggregates.
-    pub(super) fn pipe_aggregate(&mut self, (plan, scope): Relation, items: &[ast::SelectItem], group_by: Option<&ast::GroupBy>) -> Result<Relation> {
+    pub(super) fn pipe_aggregate(
+        &mut self,
+        (plan, scope): Relation,
+        items: &[ast::SelectItem],
+        group_by: Option<&ast::GroupBy>,
+    ) -> Result<Relation> {
         for item in items {
             if !has_aggregate(&item.expr) {
-                let message = format!("`{}` is no aggregate; |> AGGREGATE wants aggregates, and plain columns after GROUP BY", spell(&item.expr));
+                let message =
+                    format!("`{}` is no aggregate; |> AGGREGATE wants aggregates, and plain columns after GROUP BY", spell(&item.expr));
                 let condition = "PIPE_OPERATOR_AGGREGATE_EXPRESSION_CONTAINS_NO_AGGREGATE_FUNCTION";
                 return refuse(Reason::PipeOperator { condition, message }, item.expr.span);
             }

@@ -144,12 +144,11 @@ impl Analyzer<'_> {
     }
 
     fn check_count(&self, function: &'static Function, found: usize, span: Span) -> Result<()> {
-        let required = function.params.iter().filter(|p| !p.optional).count();
+        let required = |params: &[Param]| params.iter().filter(|p| !p.optional).count();
         let (least, most) = match function.repeats {
-            Some(times) => (function.params.len().saturating_sub(1).min(required) + times.min(required.max(times)), None),
-            None => (required, Some(function.params.len())),
+            Some(times) => (required(&function.params[..function.params.len().saturating_sub(1)]) + times, None),
+            None => (required(function.params), Some(function.params.len())),
         };
-        let least = if function.repeats.is_some() { least.min(function.params.len().saturating_sub(1) + function.repeats.unwrap_or(0)) } else { least };
         if found >= least && most.is_none_or(|most| found <= most) {
             return Ok(());
         }
@@ -163,7 +162,13 @@ impl Analyzer<'_> {
     }
 
     /// An aggregate with its FILTER, DISTINCT and IGNORE NULLS.
-    pub(super) fn aggregate_call(&mut self, function: &'static Function, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<AggregateCall> {
+    pub(super) fn aggregate_call(
+        &mut self,
+        function: &'static Function,
+        call: &ast::Call,
+        e: &ast::Expr,
+        env: &mut Env,
+    ) -> Result<AggregateCall> {
         match env.aggregates {
             Aggregates::Allowed => {}
             Aggregates::Nested => return refuse(Reason::NestedAggregate, e.span),
@@ -288,10 +293,12 @@ fn param_at(function: &'static Function, i: usize) -> &'static Param {
 fn unify(function: &'static Function, exprs: Vec<Expr>, accepts: &[Accepts], e: &ast::Expr) -> Result<Vec<Expr>> {
     let of = |wanted: &[Accepts]| -> Vec<DataType> {
         let chosen = exprs.iter().zip(accepts).filter(|(_, a)| wanted.contains(a)).map(|(x, _)| x.data_type());
-        chosen.map(|t| match t {
-            DataType::Array(element) if wanted.contains(&Accepts::ArrayOfCommon) => *element,
-            other => other,
-        }).collect()
+        chosen
+            .map(|t| match t {
+                DataType::Array(element) if wanted.contains(&Accepts::ArrayOfCommon) => *element,
+                other => other,
+            })
+            .collect()
     };
     let mut target = None;
     if accepts.contains(&Accepts::Common) {
@@ -348,7 +355,21 @@ pub(crate) fn is_constant(expr: &Expr) -> bool {
 pub(crate) fn is_volatile(name: &str) -> bool {
     matches!(
         name,
-        "rand" | "randn" | "random" | "uuid" | "shuffle" | "monotonically_increasing_id" | "spark_partition_id" | "randstr" | "uniform"
-            | "current_timestamp" | "current_date" | "now" | "localtimestamp" | "unix_timestamp" | "curdate" | "current_time"
+        "rand"
+            | "randn"
+            | "random"
+            | "uuid"
+            | "shuffle"
+            | "monotonically_increasing_id"
+            | "spark_partition_id"
+            | "randstr"
+            | "uniform"
+            | "current_timestamp"
+            | "current_date"
+            | "now"
+            | "localtimestamp"
+            | "unix_timestamp"
+            | "curdate"
+            | "current_time"
     )
 }

@@ -221,7 +221,15 @@ impl Analyzer<'_> {
         }
     }
 
-    fn between(&mut self, expr: &ast::Expr, low: &ast::Expr, high: &ast::Expr, negated: bool, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+    fn between(
+        &mut self,
+        expr: &ast::Expr,
+        low: &ast::Expr,
+        high: &ast::Expr,
+        negated: bool,
+        e: &ast::Expr,
+        env: &mut Env,
+    ) -> Result<Expr> {
         let (value, low, high) = (self.expr(expr, env)?, self.expr(low, env)?, self.expr(high, env)?);
         let above = self.comparison(">=", value.clone(), low, e)?;
         let below = self.comparison("<=", value, high, e)?;

@@ -113,7 +113,7 @@ impl Analyzer<'_> {
             }
             Interval::Text(text) => {
                 if let Err(e) = parse_interval_text(text) {
-                    return refuse(Reason::Constant { condition: Some(e.condition.to_string()), message: e.message }, span);
+                    return refuse(Reason::Constant { condition: Some(e.condition.to_string()), message: e.reason.to_string() }, span);
                 }
                 let words = text.trim().to_ascii_lowercase();
                 let words: Vec<_> = words.strip_prefix("interval").unwrap_or(&words).split_whitespace().collect();

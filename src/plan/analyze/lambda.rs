@@ -14,8 +14,8 @@ impl Analyzer<'_> {
         let is_lambda = |a: &ast::Argument| matches!(a.value.kind, ExprKind::Lambda { .. });
         let canonical = match name {
             "reduce" => "aggregate",
-            "transform" | "filter" | "exists" | "forall" | "aggregate" | "zip_with" | "map_filter" | "transform_keys" | "transform_values"
-            | "map_zip_with" => name,
+            "transform" | "filter" | "exists" | "forall" | "aggregate" | "zip_with" | "map_filter" | "transform_keys"
+            | "transform_values" | "map_zip_with" => name,
             "array_sort" if call.args.iter().any(is_lambda) => name,
             _ => return Ok(None),
         };
@@ -73,7 +73,13 @@ impl Analyzer<'_> {
                 let state = types[1].clone();
                 let merge = self.lambda(lambda_at, &[state.clone(), element], 2, env)?;
                 if merge.data_type() != state {
-                    return self.unexpected(&spell(e), 3, format!("a lambda that gives {}", state.sql()), merge.data_type(), lambda_at.span);
+                    return self.unexpected(
+                        &spell(e),
+                        3,
+                        format!("a lambda that gives {}", state.sql()),
+                        merge.data_type(),
+                        lambda_at.span,
+                    );
                 }
                 args.push(merge);
                 match call.args.get(3) {

@@ -21,8 +21,8 @@ mod time_window;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lang::ast;
-use crate::plan::error::Reason;
 pub(super) use crate::plan::error::AnalysisError;
+use crate::plan::error::Reason;
 use crate::plan::expr::{ColumnId, Expr, NamedExpr};
 use crate::plan::logical::{Column, LogicalPlan};
 use crate::plan::scope::Scope;
@@ -74,7 +74,7 @@ pub(super) struct Env {
     pub(super) lambdas: Vec<Vec<Column>>,
     pub(super) aggregates: Aggregates,
     /// Time windows met so far; each becomes a node below this one.
-    pub(super) windows: Vec<Window>,
+    windows: Vec<Window>,
     /// Grouping columns of ROLLUP and its like, for `grouping(a)` and `grouping_id()`.
     pub(super) grouping: Option<Grouping>,
 }

@@ -176,4 +176,3 @@ fn number(expr: Expr) -> Expr {
     let t = expr.data_type();
     if t.is_integral() { cast(expr, &DataType::BigInt) } else { cast(expr, &DataType::Double) }
 }
-

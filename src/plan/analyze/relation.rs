@@ -209,7 +209,15 @@ impl Analyzer<'_> {
         self.joined(left, &join.right, join.kind, join.natural, &join.condition, join.span)
     }
 
-    pub(super) fn joined(&mut self, left: Relation, right: &TableRef, kind: JoinKind, natural: bool, condition: &JoinCondition, span: Span) -> Result<Relation> {
+    pub(super) fn joined(
+        &mut self,
+        left: Relation,
+        right: &TableRef,
+        kind: JoinKind,
+        natural: bool,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<Relation> {
         if let TableRef::Function { name, args, lateral: true, alias, span: at } = right {
             if !matches!(kind, JoinKind::Inner | JoinKind::Cross | JoinKind::Left) {
                 let message = "a LATERAL function can only be joined by JOIN, CROSS JOIN or LEFT JOIN".to_string();
@@ -323,7 +331,14 @@ impl Analyzer<'_> {
     }
 
     /// `range(…)`, `explode(…)` of constants, `queries()`, `progress('q')`.
-    fn table_function(&mut self, one_row: Relation, name: &ast::Ident, args: &[ast::Argument], alias: Option<&ast::TableAlias>, span: Span) -> Result<Relation> {
+    fn table_function(
+        &mut self,
+        one_row: Relation,
+        name: &ast::Ident,
+        args: &[ast::Argument],
+        alias: Option<&ast::TableAlias>,
+        span: Span,
+    ) -> Result<Relation> {
         let lower = name.name.to_ascii_lowercase();
         if let Some(fields) = (self.settings.system_tables)(&lower) {
             let mut values = Vec::new();
@@ -341,7 +356,15 @@ impl Analyzer<'_> {
                 let expr = self.plain_expr(&argument.value, &Scope::default(), "FROM")?;
                 match self.constant(&expr, argument.value.span)? {
                     Value::Int(n) => numbers.push(n),
-                    _ => return self.unexpected("range", numbers.len() + 1, "a whole number".to_string(), expr.data_type(), argument.value.span),
+                    _ => {
+                        return self.unexpected(
+                            "range",
+                            numbers.len() + 1,
+                            "a whole number".to_string(),
+                            expr.data_type(),
+                            argument.value.span,
+                        );
+                    }
                 }
             }
             let (start, end, step) = match numbers.as_slice() {
@@ -390,7 +413,9 @@ impl Analyzer<'_> {
             if resolved.len() != unpivot.values.len() {
                 return refuse(Reason::AliasCount { aliases: resolved.len(), columns: unpivot.values.len() }, unpivot.span);
             }
-            let label = alias.as_ref().map_or_else(|| exprs.iter().map(crate::plan::naming::name_of).collect::<Vec<_>>().join("_"), |a| a.name.clone());
+            let label = alias
+                .as_ref()
+                .map_or_else(|| exprs.iter().map(crate::plan::naming::name_of).collect::<Vec<_>>().join("_"), |a| a.name.clone());
             entries.push((resolved, label));
         }
         let mut columns = Vec::new();

@@ -66,7 +66,13 @@ impl Analyzer<'_> {
     }
 
     /// A select list without aggregates over a relation; with `ordered` nothing but the list itself.
-    pub(super) fn project_items(&mut self, plan: LogicalPlan, scope: Scope, items: &[ast::SelectItem], keep_input: bool) -> Result<Relation> {
+    pub(super) fn project_items(
+        &mut self,
+        plan: LogicalPlan,
+        scope: Scope,
+        items: &[ast::SelectItem],
+        keep_input: bool,
+    ) -> Result<Relation> {
         let mut env = Env::new(scope.clone(), Aggregates::Allowed);
         let items = self.items(items, &mut env)?;
         let plan = self.place_windows(plan, &mut env);
@@ -96,7 +102,11 @@ impl Analyzer<'_> {
                         let names = alias_names(&fields.iter().map(|f| f.name.clone()).collect::<Vec<_>>(), item)?;
                         let columns: Vec<_> = fields.into_iter().zip(names).map(|(f, n)| self.column(n, f.data_type)).collect();
                         env.aliases.extend(columns.iter().map(|c| (c.name.clone(), c.expr())));
-                        out.push(Item::Generator { call: generator, outer: call.name.name.to_ascii_lowercase().ends_with("_outer"), columns });
+                        out.push(Item::Generator {
+                            call: generator,
+                            outer: call.name.name.to_ascii_lowercase().ends_with("_outer"),
+                            columns,
+                        });
                     }
                     None => out.push(self.plain_item(item, env)?),
                 },
@@ -120,7 +130,13 @@ impl Analyzer<'_> {
     }
 
     /// What a star stands for: columns of the scope, of one relation, or members of a struct.
-    pub(super) fn expand_star(&mut self, qualifier: &[ast::Ident], except: &[Vec<ast::Ident>], span: Span, env: &mut Env) -> Result<Vec<(String, Expr)>> {
+    pub(super) fn expand_star(
+        &mut self,
+        qualifier: &[ast::Ident],
+        except: &[Vec<ast::Ident>],
+        span: Span,
+        env: &mut Env,
+    ) -> Result<Vec<(String, Expr)>> {
         let columns = match qualifier {
             [] => env.scope.star(None),
             [one] => env.scope.star(Some(&one.name)),
@@ -241,7 +257,6 @@ impl Analyzer<'_> {
         }
         Ok(relation.unwrap_or_else(|| (LogicalPlan::Values { rows: vec![vec![]], columns: vec![] }, Scope::default())))
     }
-
 }
 
 /// Sort keys, and how many expressions were added to the select list for them.
@@ -263,7 +278,8 @@ pub(super) fn has_aggregate(e: &ast::Expr) -> bool {
     match &e.kind {
         ExprKind::Call(call) => {
             let name = call.name.name.to_ascii_lowercase();
-            let aggregate = call.over.is_none() && (Analyzer::is_aggregate_name(&name) || matches!(name.as_str(), "grouping" | "grouping_id"));
+            let aggregate =
+                call.over.is_none() && (Analyzer::is_aggregate_name(&name) || matches!(name.as_str(), "grouping" | "grouping_id"));
             aggregate || children(e).into_iter().any(has_aggregate)
         }
         _ => children(e).into_iter().any(has_aggregate),

@@ -47,7 +47,8 @@ impl Analyzer<'_> {
             let expr = self.named(column.name.clone(), cast(column.expr(), &t));
             LogicalPlan::Project { input: Box::new(plan), exprs: vec![expr] }
         };
-        let found = Expr::Subquery { plan: Box::new(plan), kind: SubqueryKind::In(Box::new(cast(value, &t))), data_type: DataType::Boolean };
+        let found =
+            Expr::Subquery { plan: Box::new(plan), kind: SubqueryKind::In(Box::new(cast(value, &t))), data_type: DataType::Boolean };
         Ok(super::expression::negate(found, negated))
     }
 

@@ -19,8 +19,18 @@ use crate::types::{DataType, Field, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Window {
     /// Durations in microseconds.
-    Time { time: Expr, size: i64, slide: i64, start: i64, column: Column },
-    Session { time: Expr, gap: Expr, column: Column },
+    Time {
+        time: Expr,
+        size: i64,
+        slide: i64,
+        start: i64,
+        column: Column,
+    },
+    Session {
+        time: Expr,
+        gap: Expr,
+        column: Column,
+    },
 }
 
 impl Window {
@@ -106,9 +116,9 @@ impl Analyzer<'_> {
             let message = format!("the {parameter} of {} has to be {wanted}", spell(e));
             return refuse(Reason::BadParameter { condition: "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", message }, e.span);
         }
-        if let Some(Window::Time { column, .. }) =
-            env.windows.iter().find(|w| matches!(w, Window::Time { time: t, size: a, slide: b, start: c, .. } if (t, a, b, c) == (&time, &size, &slide, &start)))
-        {
+        if let Some(Window::Time { column, .. }) = env.windows.iter().find(
+            |w| matches!(w, Window::Time { time: t, size: a, slide: b, start: c, .. } if (t, a, b, c) == (&time, &size, &slide, &start)),
+        ) {
             return Ok(column.expr());
         }
         let column = self.window_column("window", time.data_type());
@@ -173,14 +183,14 @@ impl Analyzer<'_> {
 
     /// `'10 seconds'` in microseconds; months have no fixed length and are refused.
     pub(super) fn text_duration(&self, text: &str, span: Span) -> Result<i64> {
-        let (months, days, micros) = parse_interval_text(text).map_err(|e| {
-            super::AnalysisError::new(Reason::Constant { condition: Some(e.condition.to_string()), message: e.message }, span)
+        let parts = parse_interval_text(text).map_err(|e| {
+            super::AnalysisError::new(Reason::Constant { condition: Some(e.condition.to_string()), message: e.reason.to_string() }, span)
         })?;
-        if months != 0 {
+        if parts.months != 0 {
             let message = format!("'{text}' has months, which have no fixed length; use days");
             return refuse(Reason::Rule { condition: "_LEGACY_ERROR_TEMP_3231", message }, span);
         }
-        Ok(i64::from(days) * 86_400_000_000 + micros)
+        Ok(i64::from(parts.days) * 86_400_000_000 + parts.micros)
     }
 }
 
