@@ -170,6 +170,24 @@ pub(crate) fn accepted(accepts: Accepts, found: &DataType) -> Option<DataType> {
     };
     match accepts {
         Accepts::Any | Accepts::Common | Accepts::Element | Accepts::Lambda => Some(found.clone()),
+        Accepts::Concatenable | Accepts::IndexOrKey | Accepts::Key => Some(found.clone()),
+        Accepts::StringOrStringArray => match found {
+            Array(element) => element.is_atomic().then(|| DataType::array(String)),
+            _ => atomic_text(found),
+        },
+        Accepts::StringArray => match found {
+            Array(element) => element.is_atomic().then(|| DataType::array(String)),
+            Void => Some(DataType::array(String)),
+            _ => None,
+        },
+        Accepts::StringOrDatetime => {
+            matches!(found, String | Date | Timestamp | TimestampNtz | Void).then(|| if *found == Void { String } else { found.clone() })
+        }
+        Accepts::Extractable => match found {
+            t if t.is_datetime() || t.is_interval() => Some(t.clone()),
+            String | Void => Some(Timestamp),
+            _ => None,
+        },
         Accepts::String | Accepts::ConstantString => atomic_text(found),
         Accepts::StringOrBinary => {
             if matches!(found, Binary | String) {
@@ -244,6 +262,13 @@ pub(crate) fn is_ordered(t: &DataType) -> bool {
 pub(crate) fn wanted(accepts: Accepts) -> &'static str {
     match accepts {
         Accepts::Any | Accepts::Common | Accepts::Element => "of any type",
+        Accepts::Concatenable => "a STRING, BINARY or ARRAY",
+        Accepts::StringOrStringArray => "a STRING or ARRAY<STRING>",
+        Accepts::StringArray => "an ARRAY<STRING>",
+        Accepts::IndexOrKey => "a position, or a key of the map",
+        Accepts::Key => "a key of the map",
+        Accepts::StringOrDatetime => "a STRING, DATE or TIMESTAMP",
+        Accepts::Extractable => "a DATE, TIMESTAMP or INTERVAL",
         Accepts::String => "a STRING",
         Accepts::StringOrBinary => "a STRING or BINARY",
         Accepts::Binary => "BINARY",

@@ -64,7 +64,9 @@ impl Scope {
             }
         }
         let bare: Vec<_> = self.columns.iter().filter(|v| !v.hidden && same(&v.column.name, parts[0])).collect();
-        self.pick(bare, 1).unwrap_or(Found::Missing)
+        // A column that the relation itself has comes before a window that the query made.
+        let own: Vec<_> = bare.iter().copied().filter(|v| !v.made).collect();
+        self.pick(if own.is_empty() { bare } else { own }, 1).unwrap_or(Found::Missing)
     }
 
     fn pick(&self, mut candidates: Vec<&Visible>, taken: usize) -> Option<Found> {

@@ -112,14 +112,18 @@ impl Analyzer<'_> {
     pub(super) fn apply(&self, function: &'static Function, args: Vec<(Expr, &ast::Expr)>, e: &ast::Expr) -> Result<Expr> {
         let args = self.coerce(function, args, e)?;
         let types: Vec<_> = args.iter().map(Expr::data_type).collect();
-        let data_type = match self.special_type(function.name, &args, e)? {
-            Some(t) => t,
-            None => match returned(function, &types) {
-                Some(t) => t,
-                None => return refuse(Reason::NotBuilt { what: format!("the function `{}`", function.name) }, e.span),
-            },
-        };
+        let data_type = self.result_type(function, &args, &types, e)?;
         Ok(Expr::Call { function: FunctionId(function.name), args, data_type })
+    }
+
+    fn result_type(&self, function: &'static Function, args: &[Expr], types: &[DataType], e: &ast::Expr) -> Result<DataType> {
+        if let Some(special) = self.special_type(function.name, args, e)? {
+            return Ok(special);
+        }
+        match returned(function, types) {
+            Some(t) => Ok(t),
+            None => refuse(Reason::NotBuilt { what: format!("the function `{}`", function.name) }, e.span),
+        }
     }
 
     /// The arguments cast to what the parameters take.
@@ -140,7 +144,40 @@ impl Analyzer<'_> {
             exprs.push(expr);
             accepts.push(param.accepts);
         }
+        let exprs = self.related(exprs, &accepts, e)?;
         unify(function, exprs, &accepts, e)
+    }
+
+    /// Arguments whose type hangs on the other arguments: parts of `concat`, and positions or keys of the first argument.
+    fn related(&self, mut exprs: Vec<Expr>, accepts: &[Accepts], e: &ast::Expr) -> Result<Vec<Expr>> {
+        let first = exprs.first().map(Expr::data_type);
+        let parts: Vec<_> = exprs.iter().zip(accepts).filter(|(_, a)| **a == Accepts::Concatenable).map(|(x, _)| x.data_type()).collect();
+        let whole = match parts.as_slice() {
+            [] => None,
+            types if types.iter().any(|t| matches!(t, DataType::Array(_))) => match common_of(types) {
+                Some(t) => Some(t),
+                None => return refuse(Reason::DifferentTypes { what: "the arguments of concat".to_string(), types: parts }, e.span),
+            },
+            types if types.iter().all(|t| *t == DataType::Binary) => Some(DataType::Binary),
+            _ => Some(DataType::String),
+        };
+        for (i, accepts) in accepts.iter().enumerate() {
+            let wanted = match (accepts, &first, &whole) {
+                (Accepts::Concatenable, _, Some(t)) => t.clone(),
+                (Accepts::IndexOrKey, Some(DataType::Array(_)), _) => DataType::Int,
+                (Accepts::IndexOrKey | Accepts::Key, Some(DataType::Map(key, _)), _) => (**key).clone(),
+                _ => continue,
+            };
+            let found = exprs[i].data_type();
+            let fits = found == wanted
+                || crate::plan::coerce::common(&found, &wanted).as_ref() == Some(&wanted)
+                || wanted == DataType::String && found.is_atomic();
+            if !fits {
+                return self.unexpected(&spell(e), i + 1, wanted.sql(), found, e.span);
+            }
+            exprs[i] = cast(exprs[i].clone(), &wanted);
+        }
+        Ok(exprs)
     }
 
     fn check_count(&self, function: &'static Function, found: usize, span: Span) -> Result<()> {
@@ -201,13 +238,7 @@ impl Analyzer<'_> {
         }
         let args = self.coerce(function, args, e)?;
         let types: Vec<_> = args.iter().map(Expr::data_type).collect();
-        let data_type = match self.special_type(function.name, &args, e)? {
-            Some(t) => t,
-            None => match returned(function, &types) {
-                Some(t) => t,
-                None => return refuse(Reason::NotBuilt { what: format!("the function `{}`", function.name) }, e.span),
-            },
-        };
+        let data_type = self.result_type(function, &args, &types, e)?;
         let filter = call.filter.as_ref().map(|f| self.condition(f, "FILTER", env)).transpose()?;
         Ok(AggregateCall { function: FunctionId(function.name), args, filter, distinct: call.distinct, ignore_nulls, data_type })
     }
