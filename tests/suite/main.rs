@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod analysis;
+mod decode_json;
 mod eval;
 mod feed;
+mod files;
 mod lang;
 mod queue;
 mod rate;
 mod socket;
 mod streams;
+mod tables;
 mod tui_keys;
 mod tui_query;
 mod tui_screens;

@@ -9,6 +9,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 mod declared;
+pub(crate) mod decode;
+pub mod files;
+mod glob;
 pub mod line_source;
 pub mod lines;
 pub mod queue;
@@ -102,8 +105,16 @@ pub struct SourceContext {
 pub type Open = fn(&Scan, &SourceContext, &Resources) -> Result<Box<dyn Source>, EngineError>;
 
 /// Every format with what opens it, in the order that messages list them.
-const FORMATS: &[(&str, Open)] =
-    &[("socket", socket::open), ("stdin", stdin::open), ("rate", rate::open), ("rate-micro-batch", rate::open_micro_batch)];
+const FORMATS: &[(&str, Open)] = &[
+    ("socket", socket::open),
+    ("text", files::open),
+    ("csv", files::open),
+    ("json", files::open),
+    ("parquet", files::open),
+    ("rate", rate::open),
+    ("rate-micro-batch", rate::open_micro_batch),
+    ("stdin", stdin::open),
+];
 
 /// Opens the source of a scan by its format.
 ///

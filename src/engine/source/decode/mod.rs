@@ -1,0 +1,192 @@
+//! Bytes → columns: one format a file, all by Spark's rules.
+
+pub(crate) mod builder;
+pub(crate) mod json;
+mod json_scan;
+mod json_value;
+pub(crate) mod lines;
+pub(crate) mod number;
+mod text;
+pub(crate) mod time;
+
+use super::declared::Declared;
+use super::line_source::Decoded;
+use crate::diagnostic::printable;
+use crate::engine::{EngineError, Frame};
+use crate::plan::expr::ColumnId;
+use crate::plan::logical::Column;
+use crate::types::{DataType, Field};
+use chrono_tz::Tz;
+use json::{JsonDecoder, JsonOptions};
+use json_value::TimePatterns;
+use lines::{Encoding, LineEnd, without_mark};
+use text::TextOptions;
+
+/// Bytes of a bad record that are kept for display.
+const SAMPLE_BYTES: usize = 200;
+
+/// What happens to a record that does not decode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It becomes a row with NULLs for what is bad.
+    #[default]
+    Permissive,
+    /// It is left out.
+    DropMalformed,
+    /// The batch fails.
+    FailFast,
+}
+
+impl Mode {
+    fn read(declared: &Declared<'_>) -> Result<Mode, EngineError> {
+        match declared.text("mode").map(str::to_ascii_uppercase).as_deref() {
+            None | Some("PERMISSIVE") => Ok(Mode::Permissive),
+            Some("DROPMALFORMED") => Ok(Mode::DropMalformed),
+            Some("FAILFAST") => Ok(Mode::FailFast),
+            Some(other) => Err(declared.bad("mode", other, "PERMISSIVE, DROPMALFORMED or FAILFAST")),
+        }
+    }
+}
+
+/// Records that did not decode.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BadRecords {
+    /// How many.
+    pub(crate) count: u64,
+    /// The first of them, escaped.
+    pub(crate) sample: Option<String>,
+}
+
+impl BadRecords {
+    fn add(&mut self, text: &str) {
+        self.count += 1;
+        if self.sample.is_none() {
+            self.sample = Some(sample(text));
+        }
+    }
+}
+
+fn sample(text: &str) -> String {
+    let cut = (0..=SAMPLE_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let mut sample = printable(text[..cut].trim()).into_owned();
+    if cut < text.len() {
+        sample.push('…');
+    }
+    sample
+}
+
+/// The failure of a bad record in mode FAILFAST.
+pub(crate) fn malformed(text: &str) -> EngineError {
+    EngineError::data("MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", format!("a record is malformed: {}", sample(text)))
+        .help("mode 'PERMISSIVE' makes such records rows of NULLs, mode 'DROPMALFORMED' leaves them out")
+}
+
+/// The options `dateFormat`, `timestampFormat` and `timestampNTZFormat`.
+fn time_patterns(declared: &Declared<'_>, _zone: Tz) -> Result<TimePatterns, EngineError> {
+    for name in ["dateFormat", "timestampFormat", "timestampNTZFormat"] {
+        if let Some(pattern) = declared.text(name) {
+            return Err(EngineError::user(format!("option {name} is not supported yet (it is '{pattern}')")));
+        }
+    }
+    Ok(TimePatterns::default())
+}
+
+/// How the records of one stream or table become rows of the columns in use.
+#[derive(Clone, Debug)]
+pub(crate) struct RowFormat {
+    fields: Vec<Field>,
+    ids: Vec<ColumnId>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Text(TextOptions),
+    Json(JsonOptions),
+}
+
+impl RowFormat {
+    /// The format of that name for `columns`, a part of what was `declared`; `None` when there is no such format.
+    ///
+    /// # Errors
+    /// Options that do not fit, a column of corrupt records that is no STRING.
+    pub(crate) fn read(
+        format: &str,
+        options: &Declared<'_>,
+        declared: &[Field],
+        columns: &[Column],
+        zone: Tz,
+    ) -> Result<Option<RowFormat>, EngineError> {
+        let kind = match format {
+            "text" => Kind::Text(TextOptions::read(options)?),
+            "json" => Kind::Json(JsonOptions::read(options, zone)?),
+            _ => return Ok(None),
+        };
+        if let Kind::Json(JsonOptions { corrupt_column, .. }) = &kind {
+            check_corrupt_column(declared, corrupt_column)?;
+        }
+        // A plan may spell a column otherwise than its declaration, which is what the data has.
+        let spelt = |c: &Column| {
+            let exact = declared.iter().find(|f| f.name == c.name);
+            let field = exact.or_else(|| declared.iter().find(|f| f.name.eq_ignore_ascii_case(&c.name)));
+            Field::new(field.map_or(&c.name, |f| &f.name).clone(), c.data_type.clone())
+        };
+        let fields = columns.iter().map(spelt).collect();
+        Ok(Some(RowFormat { fields, ids: columns.iter().map(|c| c.id).collect(), kind }))
+    }
+
+    /// What ends a record, if a file may be cut between any two records.
+    pub(crate) fn cut(&self) -> Option<&LineEnd> {
+        let (line_end, whole, encoding) = match &self.kind {
+            Kind::Text(o) => (&o.line_end, o.whole, o.encoding),
+            Kind::Json(o) => (&o.line_end, o.multi_line, o.encoding),
+        };
+        let short = !matches!(line_end, LineEnd::Text(end) if end.len() > 1);
+        (!whole && encoding == Encoding::Utf8 && short).then_some(line_end)
+    }
+
+    /// The rows of whole records; `first`: they are the beginning of their file.
+    ///
+    /// # Errors
+    /// A bad record in mode FAILFAST.
+    pub(crate) fn decode(&self, bytes: Vec<u8>, first: bool) -> Result<Decoded, EngineError> {
+        match &self.kind {
+            Kind::Text(options) => {
+                let (column, rows) = text::decode(utf8(options.encoding, bytes, first), options, !self.fields.is_empty())?;
+                let frame = Frame::new(self.ids.clone(), column.into_iter().collect(), rows);
+                Ok(Decoded { frame, bad: 0, sample: None })
+            }
+            Kind::Json(options) => {
+                let bytes = utf8(options.encoding, bytes, first);
+                let mut decoder = JsonDecoder::new(&self.fields, options.clone());
+                if options.multi_line {
+                    decoder.push_record(&bytes)?;
+                } else {
+                    decoder.reserve(memchr::memchr(b'\n', &bytes).map_or(1, |line| bytes.len() / (line + 1) + 1));
+                    decoder.push(&bytes)?;
+                }
+                let rows = decoder.rows();
+                let (columns, bad) = decoder.finish()?;
+                Ok(Decoded { frame: Frame::new(self.ids.clone(), columns, rows), bad: bad.count, sample: bad.sample })
+            }
+        }
+    }
+}
+
+fn utf8(encoding: Encoding, bytes: Vec<u8>, first: bool) -> Vec<u8> {
+    let bytes = match encoding.to_utf8(&bytes) {
+        std::borrow::Cow::Owned(text) => text,
+        std::borrow::Cow::Borrowed(_) => bytes,
+    };
+    if first && without_mark(&bytes).len() < bytes.len() { without_mark(&bytes).to_vec() } else { bytes }
+}
+
+fn check_corrupt_column(declared: &[Field], name: &str) -> Result<(), EngineError> {
+    match declared.iter().find(|f| f.name == name) {
+        Some(field) if field.data_type != DataType::String => Err(EngineError::data(
+            "INVALID_CORRUPT_RECORD_TYPE",
+            format!("the column {name} for corrupt records must be of type STRING, but is {}", field.data_type.sql()),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,135 @@
+//! What is there to read: the files of a directory or a pattern, in the order in which they came.
+
+use crate::engine::EngineError;
+use crate::engine::source::glob;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// A file as a listing found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    /// Microseconds since the epoch.
+    pub(super) modified: i64,
+    pub(super) bytes: u64,
+}
+
+/// Where files are looked for.
+#[derive(Debug)]
+pub(in crate::engine::source) struct Place {
+    /// As declared, without `file:`.
+    path: String,
+    recursive: bool,
+    name_filter: Option<String>,
+    /// The directories of the last listing with their times of modification.
+    listed: Vec<(PathBuf, i64)>,
+    /// When the clock stood there, a directory was listed that had changed in this very moment, and may still change
+    /// without its time moving on.
+    settled: bool,
+}
+
+/// Directories whose time of modification is this close to now are listed again, in microseconds.
+const SETTLE: i64 = 50_000;
+
+impl Place {
+    /// A place that exists, unless it is a pattern.
+    ///
+    /// # Errors
+    /// `PATH_NOT_FOUND`; a file system that we cannot read.
+    pub(super) fn open(path: &str, recursive: bool, name_filter: Option<String>) -> Result<Place, EngineError> {
+        let local = local_path(path)?;
+        if !glob::is_pattern(&local) && !Path::new(&local).exists() {
+            let shown = std::path::absolute(&local).unwrap_or_else(|_| PathBuf::from(&local));
+            return Err(EngineError::data("PATH_NOT_FOUND", format!("path does not exist: {}", shown.display())));
+        }
+        Ok(Place { path: local, recursive, name_filter, listed: Vec::new(), settled: false })
+    }
+
+    /// The path as declared, for messages.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The single plain file that the place is, if it is one.
+    pub(super) fn single_file(&self) -> Option<PathBuf> {
+        let path = Path::new(&self.path);
+        (!glob::is_pattern(&self.path) && path.is_file()).then(|| path.to_path_buf())
+    }
+
+    /// Files that are there; `None` when nothing can have changed since the last call. A place that vanished has none.
+    pub(super) fn list(&mut self, now: i64) -> Option<Vec<Found>> {
+        let roots = if glob::is_pattern(&self.path) { glob::expand(&self.path) } else { vec![PathBuf::from(&self.path)] };
+        if self.settled && !glob::is_pattern(&self.path) && self.listed.iter().all(|(dir, at)| modified(dir) == Some(*at)) {
+            return None;
+        }
+        self.listed.clear();
+        let mut found = Vec::new();
+        for root in roots {
+            match root.metadata() {
+                Ok(meta) if meta.is_dir() => self.list_directory(&root, &mut found),
+                Ok(meta) => found.extend(self.accept(root, &meta)),
+                Err(_) => {}
+            }
+        }
+        self.settled = !self.listed.is_empty() && self.listed.iter().all(|(_, at)| now - at > SETTLE);
+        Some(found)
+    }
+
+    fn list_directory(&mut self, dir: &Path, found: &mut Vec<Found>) {
+        // The time is taken before the listing: what changes in between is then seen by the next.
+        if let Some(at) = modified(dir) {
+            self.listed.push((dir.to_path_buf(), at));
+        }
+        let Ok(entries) = std::fs::read_dir(dir) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if is_hidden(&path) {
+                continue;
+            }
+            let Ok(meta) = path.metadata() else { continue };
+            if meta.is_dir() {
+                if self.recursive {
+                    self.list_directory(&path, found);
+                }
+            } else {
+                found.extend(self.accept(path, &meta));
+            }
+        }
+    }
+
+    fn accept(&self, path: PathBuf, meta: &Metadata) -> Option<Found> {
+        let name = path.file_name()?.to_string_lossy();
+        let fits = self.name_filter.as_ref().is_none_or(|pattern| glob::matches(pattern, &name));
+        (meta.is_file() && fits && !is_hidden(&path)).then(|| Found { modified: micros(meta), bytes: meta.len(), path })
+    }
+}
+
+/// The path without `file:`.
+fn local_path(path: &str) -> Result<String, EngineError> {
+    if let Some(rest) = path.strip_prefix("file:") {
+        return Ok(format!("/{}", rest.trim_start_matches('/')));
+    }
+    match path.split_once("://") {
+        Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            Err(EngineError::user(format!("files of {scheme}:// cannot be read")).help("give a path of this machine's file system"))
+        }
+        _ => Ok(path.to_string()),
+    }
+}
+
+/// Files that writers use for themselves: `_SUCCESS`, `.part.crc`, copies under way.
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    name.starts_with('.') || (name.starts_with('_') && !name.contains('=')) || name.ends_with("._COPYING_")
+}
+
+fn modified(path: &Path) -> Option<i64> {
+    path.metadata().ok().map(|meta| micros(&meta))
+}
+
+/// When a file was last changed, in microseconds since the epoch.
+pub(super) fn micros(meta: &Metadata) -> i64 {
+    let since = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,387 @@
+//! Files as a stream: a watched directory, a pattern, or one growing file.
+//!
+//! Every file is read once, in the order of modification time, then path. An offset is the number of a batch of
+//! files, as Spark writes it: `{"logOffset":3}`; the source remembers which files each number stands for.
+//! A single plain file may grow: whole lines that were added are read from where the last batch ended.
+
+mod clean;
+mod listing;
+mod pieces;
+
+use super::declared::Declared;
+use super::decode::RowFormat;
+use super::{ReadTask, Source, SourceContext};
+use crate::checkpoint::Offset;
+use crate::engine::clock::Clock;
+use crate::engine::{EngineError, Frame, Resources};
+use crate::plan::logical::Scan;
+use crate::progress::{Connection, SourceStatus};
+use clean::Clean;
+use listing::{Found, Place};
+use pieces::Segment;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An empty file this young, in microseconds, may be one that is just being written.
+const YOUNG: i64 = 1_000_000;
+/// A last line without an end is taken when its file did not change for this long, in microseconds.
+const QUIET: i64 = 2_000_000;
+
+/// What read tasks leave behind.
+#[derive(Debug, Default)]
+struct Tally {
+    rows: AtomicU64,
+    bad: AtomicU64,
+    sample: Mutex<Option<String>>,
+}
+
+impl Tally {
+    fn add(&self, rows: u64, bad: u64, sample: Option<String>) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bad.fetch_add(bad, Ordering::Relaxed);
+        if sample.is_some() {
+            *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = sample;
+        }
+    }
+}
+
+/// Options that say which files make a batch.
+#[derive(Clone, Debug, Default)]
+struct Limits {
+    files: Option<u64>,
+    bytes: Option<u64>,
+    latest_first: bool,
+    /// Microseconds before the newest file seen.
+    max_age: Option<i64>,
+    name_only: bool,
+}
+
+/// Files read so far, so that none is read twice.
+#[derive(Debug, Default)]
+struct Seen {
+    /// By path, or by name with `fileNameOnly`.
+    files: HashMap<PathBuf, i64>,
+    newest: i64,
+    /// Files older than this are not looked at any more.
+    horizon: i64,
+}
+
+/// A single file that may grow.
+#[derive(Debug)]
+struct Growing {
+    path: PathBuf,
+    /// Bytes handed out.
+    read: u64,
+}
+
+/// The source.
+struct FileSource {
+    stream: String,
+    description: String,
+    place: Place,
+    limits: Limits,
+    format: Arc<RowFormat>,
+    tally: Arc<Tally>,
+    clock: Arc<dyn Clock>,
+    clean: Option<Clean>,
+    workers: usize,
+    seen: Seen,
+    growing: Option<Growing>,
+    /// Found and not in a batch yet, in order.
+    pending: Vec<Found>,
+    /// Batch by batch; emptied once committed.
+    batches: Vec<Vec<Segment>>,
+    frozen: bool,
+}
+
+/// Opens a stream of files.
+pub(super) fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Box<dyn Source>, EngineError> {
+    let declared = Declared::new(&scan.format, &scan.options);
+    let limits = read_limits(&declared)?;
+    let clean = Clean::read(&declared)?;
+    let (place, format) = read_common(scan, &declared, context.zone)?;
+    declared.finish()?;
+    let growing = match place.single_file() {
+        Some(path) if format.cut().is_some() && clean.is_none() => Some(Growing { path, read: 0 }),
+        _ => None,
+    };
+    Ok(Box::new(FileSource {
+        stream: scan.name.clone(),
+        description: format!("{} {}", scan.format, place.path()),
+        place,
+        limits,
+        format: Arc::new(format),
+        tally: Arc::default(),
+        clock: Arc::clone(&context.clock),
+        clean,
+        workers: resources.pool().width(),
+        seen: Seen { horizon: i64::MIN, ..Seen::default() },
+        growing,
+        pending: Vec::new(),
+        batches: Vec::new(),
+        frozen: false,
+    }))
+}
+
+/// All rows of a bounded table.
+///
+/// # Errors
+/// As for a stream; a missing path.
+pub fn read_table(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Frame, EngineError> {
+    let declared = Declared::new(&scan.format, &scan.options);
+    let (mut place, format) = read_common(scan, &declared, context.zone)?;
+    declared.finish()?;
+    let mut found = place.list(context.clock.now_micros()).unwrap_or_default();
+    sort(&mut found);
+    let segments: Vec<_> = found.iter().map(whole).collect();
+    let tasks = pieces::tasks(&segments, &Arc::new(format), &Arc::default(), resources.pool().width());
+    let frames = resources.pool().map(tasks, |task| task()).into_iter().collect::<Result<Vec<_>, _>>()?;
+    match Frame::concat(frames)? {
+        Some(frame) => Ok(frame),
+        None => Ok(empty(scan)),
+    }
+}
+
+fn empty(scan: &Scan) -> Frame {
+    let columns = scan.columns.iter().map(|c| crate::engine::columns::null_series(&c.data_type, 0)).collect();
+    Frame::new(scan.columns.iter().map(|c| c.id).collect(), columns, 0)
+}
+
+/// The options that streams and tables share.
+fn read_common(scan: &Scan, declared: &Declared<'_>, zone: chrono_tz::Tz) -> Result<(Place, RowFormat), EngineError> {
+    let format = RowFormat::read(&scan.format, declared, &scan.declared, &scan.columns, zone)?
+        .ok_or_else(|| EngineError::user(format!("there is no file format {}", scan.format)))?;
+    Ok((read_place(declared, &scan.format)?, format))
+}
+
+/// Where the files are.
+pub(super) fn read_place(declared: &Declared<'_>, format: &str) -> Result<Place, EngineError> {
+    let recursive = declared.boolean("recursiveFileLookup")?.unwrap_or(false);
+    let filter = declared.text("pathGlobFilter").map(str::to_string);
+    let path = declared.text("path").ok_or_else(|| {
+        EngineError::user(format!("{format} needs the option path"))
+            .help("OPTIONS (path 'directory'): a directory, a pattern such as 'data/*.json', or a file")
+    })?;
+    Place::open(path, recursive, filter)
+}
+
+/// Files to infer a schema from, in the order in which they would be read.
+pub(super) fn files_of(place: &mut Place) -> Vec<PathBuf> {
+    let mut found = place.list(0).unwrap_or_default();
+    sort(&mut found);
+    found.into_iter().map(|f| f.path).collect()
+}
+
+fn read_limits(declared: &Declared<'_>) -> Result<Limits, EngineError> {
+    let files = declared.number("maxFilesPerTrigger", 1, i64::MAX)?.map(|n| n as u64);
+    let bytes = declared.bytes("maxBytesPerTrigger")?;
+    if files.is_some() && bytes.is_some() {
+        return Err(EngineError::user("maxFilesPerTrigger and maxBytesPerTrigger cannot both be given"));
+    }
+    let latest_first = declared.boolean("latestFirst")?.unwrap_or(false);
+    let age = declared.duration("maxFileAge")?.unwrap_or(7 * 86_400_000_000);
+    // With the newest first under a limit, old files are exactly those that wait longest.
+    let unlimited = latest_first && (files.is_some() || bytes.is_some());
+    let max_age = (!unlimited).then_some(age);
+    Ok(Limits { files, bytes, latest_first, max_age, name_only: declared.boolean("fileNameOnly")?.unwrap_or(false) })
+}
+
+fn sort(found: &mut [Found]) {
+    found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
+}
+
+fn whole(found: &Found) -> Segment {
+    Segment { path: found.path.clone(), start: 0, end: None, bytes: found.bytes }
+}
+
+impl Seen {
+    fn key<'p>(path: &'p Path, name_only: bool) -> &'p Path {
+        match path.file_name() {
+            Some(name) if name_only => Path::new(name),
+            _ => path,
+        }
+    }
+
+    /// Whether the file is new; it is not from now on.
+    fn add(&mut self, found: &Found, limits: &Limits) -> bool {
+        let key = Seen::key(&found.path, limits.name_only);
+        if found.modified < self.horizon || self.files.contains_key(key) {
+            return false;
+        }
+        self.files.insert(key.to_path_buf(), found.modified);
+        self.newest = self.newest.max(found.modified);
+        true
+    }
+
+    /// Forgets files that are too old to be looked at again.
+    fn purge(&mut self, limits: &Limits) {
+        let Some(age) = limits.max_age else { return };
+        let horizon = self.newest.saturating_sub(age);
+        if horizon > self.horizon {
+            self.horizon = horizon;
+            self.files.retain(|_, modified| *modified >= horizon);
+        }
+    }
+}
+
+impl FileSource {
+    fn look(&mut self) {
+        let now = self.clock.now_micros();
+        let Some(found) = self.place.list(now) else { return };
+        let mut more = false;
+        for file in found {
+            let may_be_under_way = file.bytes == 0 && (0..YOUNG).contains(&(now - file.modified)) && !self.frozen;
+            if may_be_under_way {
+                continue;
+            }
+            if self.seen.add(&file, &self.limits) {
+                self.pending.push(file);
+                more = true;
+            }
+        }
+        if more {
+            sort(&mut self.pending);
+        }
+    }
+
+    /// The next batch of files; empty when there is nothing new.
+    fn next_batch(&mut self) -> Vec<Segment> {
+        if let Some(growing) = &mut self.growing {
+            return growing.next(self.clock.now_micros(), self.frozen).into_iter().collect();
+        }
+        if !self.frozen {
+            self.look();
+        }
+        let mut count = 0;
+        let mut bytes = 0u64;
+        let order: Box<dyn Iterator<Item = &Found>> =
+            if self.limits.latest_first { Box::new(self.pending.iter().rev()) } else { Box::new(self.pending.iter()) };
+        for file in order {
+            bytes = bytes.saturating_add(file.bytes);
+            let full = self.limits.files.is_some_and(|most| count >= most) || self.limits.bytes.is_some_and(|most| bytes > most);
+            if full && count > 0 {
+                break;
+            }
+            count += 1;
+        }
+        let taken: Vec<Found> = if self.limits.latest_first {
+            self.pending.split_off(self.pending.len() - count as usize).into_iter().rev().collect()
+        } else {
+            self.pending.drain(..count as usize).collect()
+        };
+        if !taken.is_empty() {
+            self.seen.purge(&self.limits);
+        }
+        taken.iter().map(whole).collect()
+    }
+}
+
+impl Growing {
+    fn next(&mut self, now: i64, frozen: bool) -> Option<Segment> {
+        let meta = self.path.metadata().ok()?;
+        let length = meta.len();
+        if length < self.read {
+            // Cut short or replaced: what stands there now is new.
+            self.read = 0;
+        }
+        let quiet = frozen || now - listing::micros(&meta) >= QUIET;
+        let end = if quiet { length } else { self.whole_lines(length)? };
+        (end > self.read).then(|| {
+            let segment = Segment { path: self.path.clone(), start: self.read, end: Some(end), bytes: end - self.read };
+            self.read = end;
+            segment
+        })
+    }
+
+    /// Where the last line end before `length` is.
+    fn whole_lines(&self, length: u64) -> Option<u64> {
+        if length == self.read {
+            return None;
+        }
+        let tail_from = self.read.max(length.saturating_sub(1 << 20));
+        let tail = pieces::read_range(&self.path, tail_from, Some(length)).ok()?;
+        memchr::memrchr(b'\n', &tail).map(|at| tail_from + at as u64 + 1)
+    }
+}
+
+fn offset(batch: usize) -> Offset {
+    Offset(format!("{{\"logOffset\":{batch}}}"))
+}
+
+fn batch_of(offset: &Offset) -> Result<usize, EngineError> {
+    let digits = offset.0.trim().strip_prefix("{\"logOffset\":").and_then(|t| t.strip_suffix('}'));
+    digits
+        .and_then(|d| d.trim().parse().ok())
+        .ok_or_else(|| EngineError::user(format!("{offset} is no position in a stream of files: it should look like {{\"logOffset\":3}}")))
+}
+
+impl Source for FileSource {
+    fn latest(&mut self, from: Option<&Offset>) -> Result<Option<Offset>, EngineError> {
+        let next = match from {
+            Some(from) => batch_of(from)? + 1,
+            None => 0,
+        };
+        if next < self.batches.len() {
+            return Ok(Some(offset(next)));
+        }
+        let batch = self.next_batch();
+        if batch.is_empty() {
+            return Ok(from.cloned());
+        }
+        self.batches.push(batch);
+        Ok(Some(offset(self.batches.len() - 1)))
+    }
+
+    fn read(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<ReadTask>, EngineError> {
+        let first = match from {
+            Some(from) => batch_of(from)? + 1,
+            None => 0,
+        };
+        let last = batch_of(to)?;
+        let batches = self
+            .batches
+            .get(first..=last)
+            .ok_or_else(|| EngineError::internal(format!("batches {first} to {last} of {} files were asked for", self.batches.len())))?;
+        let segments: Vec<Segment> = batches.iter().flatten().cloned().collect();
+        Ok(pieces::tasks(&segments, &self.format, &self.tally, self.workers))
+    }
+
+    fn commit(&mut self, offset: &Offset) -> Result<(), EngineError> {
+        let last = batch_of(offset)?;
+        for batch in self.batches.iter_mut().take(last + 1).rev().take_while(|b| !b.is_empty()) {
+            let segments = std::mem::take(batch);
+            if let Some(clean) = &self.clean {
+                clean.files(segments.iter().map(|s| s.path.as_path()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&self) -> SourceStatus {
+        SourceStatus {
+            stream: self.stream.clone(),
+            description: self.description.clone(),
+            connection: Connection::Ready,
+            received_rows: self.tally.rows.load(Ordering::Relaxed),
+            bad_rows: self.tally.bad.load(Ordering::Relaxed),
+            sample: self.tally.sample.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            ..SourceStatus::default()
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.frozen && self.pending.is_empty() && self.growing.is_none()
+    }
+
+    fn freeze(&mut self) -> Result<(), EngineError> {
+        if !self.frozen {
+            self.frozen = true;
+            if self.growing.is_none() {
+                self.look();
+            }
+        }
+        Ok(())
+    }
+}
