@@ -101,6 +101,11 @@ pub(super) fn duration(millis: f64) -> String {
     }
 }
 
+/// Like [`duration`], but milliseconds are whole: for where room is short.
+pub(super) fn brief_duration(millis: f64) -> String {
+    if (0.1..0.95).contains(&millis) { "<1 ms".to_owned() } else { duration(if millis < 100.0 { millis.round() } else { millis }) }
+}
+
 /// Bytes in powers of a thousand: `18 KB`, `3.1 MB`.
 pub(super) fn bytes(n: u64) -> String {
     if n < 1_000 {
@@ -308,6 +313,7 @@ mod tests {
 
     #[test]
     fn sizes_and_shares() {
+        assert_eq!([brief_duration(4.6), brief_duration(0.3), brief_duration(0.0)], ["5 ms", "<1 ms", "0 ms"]);
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(18_000), "18 KB");
         assert_eq!(bytes(3_100_000), "3.1 MB");

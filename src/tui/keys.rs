@@ -180,7 +180,7 @@ const PANELS: &[Scope] = &[Scope::Result, Scope::Text];
 const RESULT: &[Scope] = &[Scope::Result];
 const MOVING: &[Scope] = &[Scope::Result, Scope::Text, Scope::List, Scope::Popup];
 const ANYWHERE: &[Scope] = &[Scope::Result, Scope::Text, Scope::List, Scope::Popup, Scope::Confirm, Scope::Typing];
-const LAYERS: &[Scope] = &[Scope::List, Scope::Popup, Scope::Confirm];
+const LAYERS: &[Scope] = &[Scope::List, Scope::Popup];
 const TYPING: &[Scope] = &[Scope::Typing];
 
 const fn bind(
@@ -247,7 +247,7 @@ pub(super) fn action(event: &KeyEvent, scope: Scope) -> Option<Action> {
     BINDINGS.iter().find(|b| b.scopes.contains(&scope) && b.keys.iter().any(|k| k.is(event))).map(|b| b.action)
 }
 
-/// What the hint bar says in `scope`: key and word, in the table's order.
+/// What the hint bar can say in `scope`: key and word, in the table's order.
 pub(super) fn hints(scope: Scope) -> impl Iterator<Item = (String, &'static str)> {
     BINDINGS.iter().filter(move |b| !b.hint.is_empty() && b.scopes.contains(&scope)).map(|b| (b.keys[0].label(), b.hint))
 }

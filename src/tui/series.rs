@@ -18,7 +18,9 @@ pub(super) fn rows_out(snapshot: &QuerySnapshot) -> Vec<f64> {
     let mut rates = Vec::with_capacity(snapshot.progress.len());
     for batch in &snapshot.progress {
         let since = before.map_or(0.0, |b| (batch.timestamp - b.timestamp) as f64 / 1e6);
-        let seconds = if since > 0.0 { since } else { batch.duration_ms.trigger_execution / 1e3 };
+        // Before the first batch there is none to count from; its trigger's interval is the nearest to a measure.
+        let alone = interval_millis(snapshot.trigger).unwrap_or(0.0).max(batch.duration_ms.trigger_execution) / 1e3;
+        let seconds = if since > 0.0 { since } else { alone };
         rates.push(if seconds > 0.0 { batch.sink.num_output_rows as f64 / seconds } else { 0.0 });
         before = Some(batch);
     }

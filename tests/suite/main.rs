@@ -15,3 +15,4 @@ mod tables;
 mod tui_keys;
 mod tui_query;
 mod tui_screens;
+mod tui_terminal;

@@ -76,10 +76,12 @@ fn source_lines(app: &App, source: &SourceStatus, width: usize) -> Vec<Line<'sta
     let theme = app.options.theme;
     let label = |text: &str| Span::styled(format!(" {}", format::left(text, 10)), theme.style(Role::Dim));
     let (mark, words, role) = connection_words(&source.connection);
+    let state = format!("{mark} {words}");
+    let about = format::fit(&printable(&source.description), width.saturating_sub(11 + format::width(&state) + 4)).into_owned();
     let mut lines = vec![Line::from(vec![
         Span::styled(format!(" {} ", format::left(&printable(&source.stream), 9)), theme.style(Role::Title)),
-        Span::styled(format!("{mark} {words}"), theme.style(role)),
-        Span::styled(format!("   {}", printable(&source.description)), theme.style(Role::Dim)),
+        Span::styled(state, theme.style(role)),
+        Span::styled(format!("   {about}"), theme.style(Role::Dim)),
     ])];
     let mut received = vec![format!("received {}", format::counted(source.received_rows, "row", "rows"))];
     if source.bad_rows > 0 {
@@ -243,7 +245,7 @@ fn stages(app: &App, snapshot: &QuerySnapshot) -> Vec<Stage> {
     for step in snapshot.progress.back().map(|batch| steps(batch)).unwrap_or_default() {
         let warns = step.slowest && whole.is_some_and(|whole| step.millis > whole * FULL);
         stages.push(Stage {
-            figure: format::duration(step.millis),
+            figure: format::brief_duration(step.millis),
             detail: step.rows_out.or(step.rows_in).map_or(String::new(), |n| format!("{} rows", format::short(n as f64))),
             role: if warns { Role::Warning } else { Role::Text },
             weight: if step.rows_out.is_none() { f64::INFINITY } else { step.millis },

@@ -44,7 +44,7 @@ pub(super) fn render(frame: &mut Frame<'_>, app: &App, area: Rect) {
     };
     let (mark, word, role) = if app.gone { ("✗", "gone", Role::Failure) } else { state_words(&snapshot.state) };
     spans.push(Span::styled(format!("{mark} {word:<8}"), theme.style(role)));
-    let clock = format!("{} ", format::clock(snapshot.now, app.options.zone));
+    let clock = format::clock(snapshot.now, app.options.zone);
     let used: usize = spans.iter().map(Span::width).sum();
     let segments = fitting(facts(snapshot), width.saturating_sub(used + format::width(&clock) + 1));
     spans.push(Span::raw(segments));

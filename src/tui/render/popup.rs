@@ -144,7 +144,7 @@ fn render_popup(frame: &mut Frame<'_>, app: &App, area: Rect, title: &str, lines
     let total = lines.len();
     let mut block = Block::bordered().title(Line::styled(format!(" {title} "), theme.style(Role::Title)));
     if total > page {
-        let text = format!(" {}–{} of {total} ", top + 1, (top + page).min(total));
+        let text = format!(" {}–{} of {total} · j k ", top + 1, (top + page).min(total));
         block = block.title_bottom(Line::from(text).right_aligned());
     }
     let inner = block.inner(area);

@@ -58,28 +58,32 @@ pub(super) fn render(frame: &mut Frame<'_>, app: &App, area: Rect) {
 
 fn rate_lines(app: &App, snapshot: &QuerySnapshot, width: usize) -> Vec<Line<'static>> {
     let theme = app.options.theme;
-    let chart = width.saturating_sub(1 + 9 + 9 + 1 + 3 + 20);
-    let line = |word: &str, figure: String, values: &[f64], most: String| {
-        Line::from(vec![
-            Span::styled(format!(" {word:<9}"), theme.style(Role::Dim)),
-            Span::styled(format!("{figure:>9}"), theme.style(Role::Title)),
-            Span::raw(format!(" {}", format::spark(values, chart))),
-            Span::styled(format!("   most {most}"), theme.style(Role::Dim)),
-        ])
-    };
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
     let (rows_in, rows_out) = (series::rows_in(snapshot), series::rows_out(snapshot));
     let millis = series::batch_millis(snapshot);
     let slowest = match series::interval_millis(snapshot.trigger) {
-        Some(interval) => format!("{} of {}", format::duration(most(&millis)), format::duration(interval)),
-        None => format::duration(most(&millis)),
+        Some(interval) => format!("most {} of {}", format::duration(most(&millis)), format::duration(interval)),
+        None => format!("most {}", format::duration(most(&millis))),
     };
     let rate = |values: &[f64]| format::rate(series::current(snapshot, values));
-    vec![
-        line("rows in", rate(&rows_in), &rows_in, format::rate(most(&rows_in))),
-        line("rows out", rate(&rows_out), &rows_out, format::rate(most(&rows_out))),
-        line("batch", format::duration(millis.last().copied().unwrap_or(0.0)), &millis, slowest),
-    ]
+    let last = format::duration(millis.last().copied().unwrap_or(0.0));
+    let most_rate = |values: &[f64]| format!("most {}", format::rate(most(values)));
+    let rows = [
+        ("rows in", rate(&rows_in), &rows_in, most_rate(&rows_in)),
+        ("rows out", rate(&rows_out), &rows_out, most_rate(&rows_out)),
+        ("batch", last, &millis, slowest),
+    ];
+    let tail = rows.iter().map(|(.., most)| format::width(most)).max().unwrap_or(0);
+    let chart = width.saturating_sub(1 + 9 + 9 + 1 + 3 + tail + 1);
+    let line = |(word, figure, values, most): (&str, String, &Vec<f64>, String)| {
+        Line::from(vec![
+            Span::styled(format!(" {word:<9}"), theme.style(Role::Dim)),
+            Span::styled(format!("{figure:>9}"), theme.style(Role::Title)),
+            Span::raw(format!(" {}", format::spark(values, chart))),
+            Span::styled(format!("   {most}"), theme.style(Role::Dim)),
+        ])
+    };
+    rows.into_iter().map(line).collect()
 }
 
 /// Four lines: the heading and the six phases in two columns.

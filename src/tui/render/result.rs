@@ -42,7 +42,7 @@ pub(super) fn render(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let shown = Shown::of(&app.table.columns, app.first_column, inner_width.saturating_sub(MARGIN + 1));
     let titles = Titles {
         about: about(app, snapshot),
-        keys: if app.held.is_some() { "←/→ batches · f live" } else { "←/→ older" },
+        keys: if app.held.is_some() { "←/→ · f live" } else { "←/→ older" },
         bottom_left: shown.beyond(),
         bottom_right: position(app, page),
     };
@@ -73,6 +73,9 @@ fn about(app: &App, snapshot: &QuerySnapshot) -> String {
         parts.push(format!("PAUSED +{} {batches}", format::count(behind)));
     }
     let table = &app.table;
+    if !app.filter.is_empty() {
+        parts.push(format!("{} with \"{}\"", format::count(table.matched as u64), printable(&app.filter)));
+    }
     let rows = format::counted(table.total, "row", "rows");
     parts.push(match snapshot.mode {
         OutputMode::Append => format::counted(table.total, "new row", "new rows"),
@@ -86,9 +89,6 @@ fn about(app: &App, snapshot: &QuerySnapshot) -> String {
             said
         }
     });
-    if !app.filter.is_empty() {
-        parts.push(format!("{} with \"{}\"", format::count(table.matched as u64), printable(&app.filter)));
-    }
     parts.join(" · ")
 }
 

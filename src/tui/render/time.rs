@@ -69,17 +69,20 @@ pub(in crate::tui) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let mut lines = match Times::of(snapshot) {
         Some(times) => time_lines(app, snapshot, &times, width),
         None if snapshot.progress.is_empty() => vec![Line::raw(" no batch has run yet")],
-        None => vec![
-            Line::raw(" this query has no watermark: no row is ever late, and what it keeps is kept for good"),
-            Line::styled(
-                " WATERMARK column DELAY OF INTERVAL n MINUTES behind the stream's name sets one",
-                app.options.theme.style(Role::Dim),
-            ),
-        ],
+        None => without_watermark(app, width),
     };
     lines.push(Line::default());
     lines.extend(state_lines(app, snapshot));
     lines
+}
+
+fn without_watermark(app: &App, width: usize) -> Vec<Line<'static>> {
+    let said = "this query has no watermark: no row is ever late, and what it keeps is kept for good";
+    let hint = "WATERMARK column DELAY OF INTERVAL 10 MINUTES after the stream's name sets one";
+    let wrapped = |text: &str| format::wrap(text, width.saturating_sub(2)).into_iter().map(|line| format!(" {line}")).collect::<Vec<_>>();
+    let dim = app.options.theme.style(Role::Dim);
+    let hints = wrapped(hint).into_iter().map(|line| Line::styled(line, dim));
+    wrapped(said).into_iter().map(Line::raw).chain(hints).collect()
 }
 
 fn time_lines(app: &App, snapshot: &QuerySnapshot, times: &Times, width: usize) -> Vec<Line<'static>> {
