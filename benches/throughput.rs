@@ -41,13 +41,33 @@ const SHAPES: &[Shape] = &[
         mode: "complete",
     },
     events("keys", "update", "SELECT user_id, count(*) AS n, sum(value) AS s, max(timestamp) AS last FROM STREAM s GROUP BY user_id"),
-    events("several_keys", "update", "SELECT action, user_id % 100 AS u, count(*) AS n, avg(value) AS v FROM STREAM s GROUP BY action, user_id % 100"),
+    events(
+        "several_keys",
+        "update",
+        "SELECT action, user_id % 100 AS u, count(*) AS n, avg(value) AS v FROM STREAM s GROUP BY action, user_id % 100",
+    ),
     events("decimals", "complete", "SELECT action, sum(CAST(value AS DECIMAL(10, 2))) AS s FROM STREAM s GROUP BY action"),
     events("like", "complete", "SELECT count(*) AS n FROM STREAM s WHERE action LIKE '%ar%'"),
-    events("dates", "complete", "SELECT date_trunc('MINUTE', timestamp) AS m, count(*) AS n, max(hour(timestamp)) AS h FROM STREAM s GROUP BY date_trunc('MINUTE', timestamp)"),
-    events("strings", "append", "SELECT concat(substring(action, 1, 3), '-', user_id) AS tag, length(action) AS n, lower(action) AS l FROM STREAM s"),
-    events("statistics", "complete", "SELECT count(*) AS n, min(value) AS lo, max(value) AS hi, avg(value) AS mean, stddev(value) AS sd FROM STREAM s"),
-    events("case_when", "complete", "SELECT action, sum(CASE WHEN value > 150 THEN 1 WHEN value > 50 THEN 2 ELSE 0 END) AS score FROM STREAM s GROUP BY action"),
+    events(
+        "dates",
+        "complete",
+        "SELECT date_trunc('MINUTE', timestamp) AS m, count(*) AS n, max(hour(timestamp)) AS h FROM STREAM s GROUP BY date_trunc('MINUTE', timestamp)",
+    ),
+    events(
+        "strings",
+        "append",
+        "SELECT concat(substring(action, 1, 3), '-', user_id) AS tag, length(action) AS n, lower(action) AS l FROM STREAM s",
+    ),
+    events(
+        "statistics",
+        "complete",
+        "SELECT count(*) AS n, min(value) AS lo, max(value) AS hi, avg(value) AS mean, stddev(value) AS sd FROM STREAM s",
+    ),
+    events(
+        "case_when",
+        "complete",
+        "SELECT action, sum(CASE WHEN value > 150 THEN 1 WHEN value > 50 THEN 2 ELSE 0 END) AS score FROM STREAM s GROUP BY action",
+    ),
     Shape {
         name: "from_json",
         input: ("events", "text", "value STRING"),
@@ -135,7 +155,9 @@ fn line(kind: &str, random: &mut Random, row: usize, out: &mut String) {
 }
 
 fn make_inputs(root: &Path) {
-    for (kind, extension, rows) in [("events", "json", ROWS), ("text", "txt", ROWS / 4), ("nested", "json", ROWS), ("wide", "json", ROWS / 2)] {
+    for (kind, extension, rows) in
+        [("events", "json", ROWS), ("text", "txt", ROWS / 4), ("nested", "json", ROWS), ("wide", "json", ROWS / 2)]
+    {
         let folder = root.join(kind);
         if folder.join("done").exists() {
             continue;
@@ -193,7 +215,10 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let root: PathBuf = std::env::temp_dir().join("eddyline-bench");
     make_inputs(&root);
-    println!("{:<13} {:>10} {:>9} {:>9} {:>6}   median batch: all = offsets + read + operators + sink and commit", "shape", "rows/s", "eddy s", "polars s", "ratio");
+    println!(
+        "{:<13} {:>10} {:>9} {:>9} {:>6}   median batch: all = offsets + read + operators + sink and commit",
+        "shape", "rows/s", "eddy s", "polars s", "ratio"
+    );
     for shape in SHAPES.iter().filter(|s| wanted.is_empty() || wanted.iter().any(|w| w == s.name)) {
         let (mut ours, mut theirs, mut rows, mut batches) = (Vec::new(), Vec::new(), 0.0, Vec::new());
         for _ in 0..RUNS {

@@ -357,6 +357,39 @@ impl Analyzer<'_> {
         Ok((plan, scope))
     }
 
+    /// One aggregated value a combination of `ties`: the plan (keys first) and the value as a column of it. A count of
+    /// nothing is 0 even where no row is tied.
+    pub(super) fn aggregated_by(
+        &mut self,
+        plan: LogicalPlan,
+        scope: Scope,
+        ties: &[(Expr, Expr)],
+        item: &ast::SelectItem,
+    ) -> Result<(LogicalPlan, Expr)> {
+        let mut env = Env::new(scope, Aggregates::Allowed);
+        let keys: Vec<_> = ties
+            .iter()
+            .enumerate()
+            .map(|(i, (key, _))| {
+                let column = self.column(format!("key{i}"), key.data_type());
+                (key.clone(), column)
+            })
+            .collect();
+        let columns: Vec<_> = keys.iter().map(|(_, c)| c.clone()).collect();
+        let mut grouped = Grouped { keys, aggregates: Vec::new(), explicit: true };
+        let value = self.expr(&item.expr, &mut env)?;
+        let counts = matches!(&value, Expr::Aggregate(call) if matches!(call.function.0, "count" | "count_if" | "regr_count"));
+        let value = self.lower(value, &mut grouped, item.expr.span)?;
+        let plan = aggregate_node(plan, grouped, &[]);
+        let named = self.named(name_of(&item.expr), value);
+        let data_type = named.expr.data_type();
+        let column = Expr::Column { id: named.id, name: named.name.clone(), data_type: data_type.clone() };
+        let exprs = super::keep(&columns).into_iter().chain([named]).collect();
+        let zero = Expr::literal(Value::Int(0), data_type.clone());
+        let value = if counts { Expr::Coalesce { args: vec![column, zero], data_type } } else { column };
+        Ok((LogicalPlan::Project { input: Box::new(plan), exprs }, value))
+    }
+
     /// `f(args) OVER (PARTITION BY … ORDER BY …)`
     pub(super) fn window_function(&mut self, call: &ast::Call, over: &ast::WindowSpec, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
         let Some(function) = functions::find(&call.name.name) else {

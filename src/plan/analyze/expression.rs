@@ -24,7 +24,7 @@ impl Analyzer<'_> {
             ExprKind::InList { expr, list, negated } => self.in_list(expr, list, *negated, e, env),
             ExprKind::InSubquery { expr, query, negated } => self.in_subquery(expr, query, *negated, e.span, env),
             ExprKind::Exists(query) => self.exists(query, e.span),
-            ExprKind::ScalarSubquery(query) => self.scalar_subquery(query, e.span),
+            ExprKind::ScalarSubquery(query) => self.scalar_subquery(query, e.span, env),
             ExprKind::Like { kind, expr, patterns, quantifier, escape, negated } => {
                 let liked = self.like(*kind, expr, patterns, *quantifier, *escape, env)?;
                 Ok(negate(liked, *negated))

@@ -75,6 +75,8 @@ pub(super) struct Env {
     pub(super) aggregates: Aggregates,
     /// Time windows met so far; each becomes a node below this one.
     windows: Vec<Window>,
+    /// Sub-queries tied to this scope; each is left joined below this node.
+    joins: Vec<(LogicalPlan, Option<Expr>)>,
     /// Grouping columns of ROLLUP and its like, for `grouping(a)` and `grouping_id()`.
     pub(super) grouping: Option<Grouping>,
 }
@@ -88,7 +90,7 @@ pub(super) struct Grouping {
 
 impl Env {
     pub(super) fn new(scope: Scope, aggregates: Aggregates) -> Env {
-        Env { scope, aliases: Vec::new(), lambdas: Vec::new(), aggregates, windows: Vec::new(), grouping: None }
+        Env { scope, aliases: Vec::new(), lambdas: Vec::new(), aggregates, windows: Vec::new(), joins: Vec::new(), grouping: None }
     }
 
     /// No aggregates: the clause is named in the message.

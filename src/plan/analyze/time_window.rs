@@ -53,8 +53,11 @@ impl Window {
 }
 
 impl Analyzer<'_> {
-    /// Puts the windows that `env` met below the node at hand and their columns in sight.
+    /// Puts the windows and tied sub-queries that `env` met below the node at hand, and the windows' columns in sight.
     pub(super) fn place_windows(&mut self, mut plan: LogicalPlan, env: &mut Env) -> LogicalPlan {
+        for (right, condition) in std::mem::take(&mut env.joins) {
+            plan = LogicalPlan::Join { left: Box::new(plan), right: Box::new(right), kind: ast::JoinKind::Left, condition };
+        }
         for window in env.windows.clone() {
             let known = env.scope.columns.iter().any(|v| v.column.id == window.column().id);
             if known {
