@@ -47,6 +47,7 @@ pub(super) fn operate(call: &KernelCall<'_>, op: char, attempt: bool) -> Result<
         (CalendarInterval, '+' | '-', CalendarInterval) => calendars(call, sign, attempt),
         (YearMonthInterval(..) | DayTimeInterval(..), '*' | '/', number) if number.is_numeric() => scaled(call, 0, 1, op, attempt),
         (number, '*', YearMonthInterval(..) | DayTimeInterval(..)) if number.is_numeric() => scaled(call, 1, 0, op, attempt),
+        (CalendarInterval, '*' | '/', number) if number.is_numeric() => scaled_calendar(call, op, attempt),
         (a, op, b) => Err(EngineError::internal(format!("no kernel for {} {op} {}", a.sql(), b.sql()))),
     }
 }
@@ -309,6 +310,29 @@ fn scaled(call: &KernelCall<'_>, interval: usize, number: usize, op: char, attem
             Some(value) => settle(value, attempt),
             None => Ok(None),
         }
+    })
+}
+
+/// A calendar interval times or over a number: what a part leaves over goes down to the next.
+fn scaled_calendar(call: &KernelCall<'_>, op: char, attempt: bool) -> Result<Series, EngineError> {
+    let intervals = Calendars::of(call.column(0))?;
+    calendar_rows(call.length(), |row| {
+        let Some((months, days, micros)) = intervals.at(row)? else { return Ok(None) };
+        let number = match factor(call.column(1), call.data_type(1), row)? {
+            None => return Ok(None),
+            Some(Factor::Real(f)) => f,
+            Some(Factor::Decimal(d, scale)) => super::cast::decimal_to_double(d, scale),
+        };
+        if op == '/' && number == 0.0 {
+            return settle(Err(interval_divided_by_zero()), attempt);
+        }
+        let scale = |part: f64| if op == '*' { part * number } else { part / number };
+        let whole_months = scale(months.into()).trunc();
+        let exact_days = scale(days.into());
+        let time = (exact_days - exact_days.trunc()) * DAY as f64 + scale(micros as f64);
+        let fits = whole_months.abs() <= i32::MAX.into() && exact_days.abs() <= i32::MAX.into() && time.abs() < 9.2e18;
+        let parts = fits.then(|| (whole_months as i32, exact_days.trunc() as i32, time.round() as i64));
+        settle(parts.ok_or_else(lonely_too_long), attempt)
     })
 }
 
