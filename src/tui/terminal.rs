@@ -131,8 +131,11 @@ fn install_panic_hook() {
 
 #[cfg(unix)]
 fn stop_process() {
-    // The shell waits for the whole group, so all of it stops, as if the terminal had sent the signal.
-    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGTSTP);
+    use nix::sys::signal::{Signal, kill, raise};
+    // The shell waits for all of a pipeline, so all of the group stops, as if the terminal had sent the signal. That
+    // signal may reach another thread first; the one to this thread stops us before another line is run.
+    let _ = kill(nix::unistd::Pid::from_raw(0), Signal::SIGTSTP);
+    let _ = raise(Signal::SIGTSTP);
 }
 
 #[cfg(not(unix))]
