@@ -1,6 +1,7 @@
 //! Why a statement that parses is refused before it runs.
 
 use crate::diagnostic::{Diagnostic, Span, nearest};
+use crate::plan::locate::Clause;
 use crate::types::DataType;
 use std::fmt;
 
@@ -81,7 +82,7 @@ pub enum Reason {
     /// The mode does not fit the query.
     OutputMode { mode: &'static str, why: String, instead: String },
     /// Something that a stream cannot do; the condition where it has a real name.
-    Streaming { condition: Option<&'static str>, message: String, instead: String },
+    Streaming { clause: Clause, condition: Option<&'static str>, message: String, instead: String },
     /// A pipe operator used in a way that is not possible.
     PipeOperator { condition: &'static str, message: String },
     /// Part of the language that this build does not run.

@@ -9,6 +9,7 @@ mod error;
 pub mod explain;
 pub mod expr;
 pub mod functions;
+mod locate;
 pub mod logical;
 mod naming;
 pub mod optimizer;
@@ -16,6 +17,7 @@ mod scope;
 pub mod streaming;
 
 pub use error::{AnalysisError, Reason};
+pub use locate::Clause;
 pub use logical::LogicalPlan;
 
 use crate::catalog::Catalog;

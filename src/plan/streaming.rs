@@ -2,15 +2,29 @@
 //! mode a query takes when it names none.
 
 use crate::diagnostic::Span;
+use crate::lang::ast::Query;
 use crate::plan::error::{AnalysisError, Reason};
 use crate::plan::expr::{ColumnId, Expr};
+use crate::plan::locate::{self, Clause};
 use crate::plan::logical::{JoinKind, LogicalPlan};
 use crate::progress::OutputMode;
 use std::collections::HashSet;
 
 type Result = std::result::Result<(), Box<AnalysisError>>;
 
-/// Refuses a streaming plan that Spark would refuse in this mode. The error points at the whole query.
+/// Refuses a streaming plan that Spark would refuse in this mode, pointing at the clause of `query` at fault.
+pub fn check_query(plan: &LogicalPlan, mode: OutputMode, query: &Query) -> Result {
+    check(plan, mode).map_err(|mut error| {
+        let clause = match &error.reason {
+            Reason::Streaming { clause, .. } => *clause,
+            _ => Clause::Aggregate,
+        };
+        error.span = locate::find(query, clause).unwrap_or(query.span);
+        error
+    })
+}
+
+/// Refuses a streaming plan that Spark would refuse in this mode; the error has no place yet.
 pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result {
     let span = Span::default();
     let aggregates = streaming_aggregates(plan);
@@ -34,7 +48,7 @@ pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result {
         let message =
             "an aggregation over an aggregation is only right in append mode: in update and complete its input changes again".to_string();
         let instead = "use OUTPUT MODE append with a WATERMARK, or write the first result INTO a sink and read that".to_string();
-        return refuse(Reason::Streaming { condition: None, message, instead }, span);
+        return refuse(Reason::Streaming { clause: Clause::Aggregate, condition: None, message, instead }, span);
     }
     nodes(plan, mode)
 }
@@ -63,35 +77,49 @@ fn nodes(plan: &LogicalPlan, mode: OutputMode) -> Result {
     if !plan.is_streaming() {
         return Ok(());
     }
-    let no = |message: &str, instead: &str| {
-        refuse(Reason::Streaming { condition: None, message: message.to_string(), instead: instead.to_string() }, Span::default())
+    let no = |clause: Clause, message: &str, instead: &str| {
+        let (message, instead) = (message.to_string(), instead.to_string());
+        refuse(Reason::Streaming { clause, condition: None, message, instead }, Span::default())
     };
     match plan {
         LogicalPlan::Sort { input, .. } if mode != OutputMode::Complete || streaming_aggregates(input).is_empty() => {
             return no(
+                Clause::OrderBy,
                 "a stream never ends, so its rows cannot be sorted; only an aggregation in complete mode can",
                 "add GROUP BY with OUTPUT MODE complete, or leave ORDER BY out",
             );
         }
         LogicalPlan::Limit { offset: 1.., .. } => {
-            return no("OFFSET is not possible on a stream", "filter by a column instead, or use LIMIT");
+            return no(Clause::Offset, "OFFSET is not possible on a stream", "filter by a column instead, or use LIMIT");
         }
         LogicalPlan::Limit { .. } if mode == OutputMode::Update => {
-            return no("LIMIT is not possible in update mode: a row that changes would have to count again", "use append or complete mode");
+            return no(
+                Clause::Limit,
+                "LIMIT is not possible in update mode: a row that changes would have to count again",
+                "use append or complete mode",
+            );
         }
         LogicalPlan::Union { inputs, .. } if !inputs.iter().all(LogicalPlan::is_streaming) => {
-            return no("UNION cannot mix a stream with a bounded table", "CREATE STREAM over the table's files, or JOIN it");
+            return no(
+                Clause::SetOperation,
+                "UNION cannot mix a stream with a bounded table",
+                "CREATE STREAM over the table's files, or JOIN it",
+            );
         }
         LogicalPlan::SetOperation { left, right, intersect, .. } => return set_operation(left, right, *intersect, mode),
         LogicalPlan::Window { .. } => {
             let message = "window functions with OVER do not work on a stream; only time windows do".to_string();
             let instead = "use GROUP BY window(ts, '10 seconds'), or max_by and min_by instead of row_number".to_string();
             let condition = Some("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING");
-            return refuse(Reason::Streaming { condition, message, instead }, Span::default());
+            return refuse(Reason::Streaming { clause: Clause::Over, condition, message, instead }, Span::default());
         }
-        LogicalPlan::Sample { .. } => return no("a stream cannot be sampled", "filter with rand() < 0.1 instead"),
+        LogicalPlan::Sample { .. } => return no(Clause::Sample, "a stream cannot be sampled", "filter with rand() < 0.1 instead"),
         LogicalPlan::Aggregate { aggregates, .. } if aggregates.iter().any(|a| a.call.distinct) => {
-            return no("DISTINCT inside an aggregate is not possible on a stream", "use approx_count_distinct(x), or size(collect_set(x))");
+            return no(
+                Clause::DistinctCall,
+                "DISTINCT inside an aggregate is not possible on a stream",
+                "use approx_count_distinct(x), or size(collect_set(x))",
+            );
         }
         LogicalPlan::Join { left, right, kind, condition } => join(left, right, *kind, condition.as_ref(), mode)?,
         _ => {}
@@ -104,19 +132,25 @@ fn set_operation(left: &LogicalPlan, right: &LogicalPlan, intersect: bool, mode:
     if right.is_streaming() && (left.is_streaming() || !intersect) {
         let message = format!("{name} with a stream on the right is not possible");
         return refuse(
-            Reason::Streaming { condition: None, message, instead: "JOIN the two streams instead".to_string() },
+            Reason::Streaming {
+                clause: Clause::SetOperation,
+                condition: None,
+                message,
+                instead: "JOIN the two streams instead".to_string(),
+            },
             Span::default(),
         );
     }
     let condition = (mode == OutputMode::Append).then_some("UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK");
     let message = format!("{name} of a stream has to remember every row it has seen");
     let instead = "use LEFT SEMI JOIN or LEFT ANTI JOIN with the bounded table".to_string();
-    refuse(Reason::Streaming { condition, message, instead }, Span::default())
+    refuse(Reason::Streaming { clause: Clause::SetOperation, condition, message, instead }, Span::default())
 }
 
 fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Option<&Expr>, mode: OutputMode) -> Result {
     let no = |message: String, instead: &str| {
-        refuse(Reason::Streaming { condition: None, message, instead: instead.to_string() }, Span::default())
+        let instead = instead.to_string();
+        refuse(Reason::Streaming { clause: Clause::Join, condition: None, message, instead }, Span::default())
     };
     let name = match kind {
         JoinKind::Inner | JoinKind::Cross => "an inner join",

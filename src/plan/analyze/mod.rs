@@ -32,6 +32,7 @@ use time_window::Window;
 
 pub(crate) use call::{is_constant, is_volatile};
 pub(crate) use query::finish;
+pub(crate) use select::children;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<AnalysisError>>;
 

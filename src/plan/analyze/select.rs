@@ -287,7 +287,7 @@ pub(super) fn has_aggregate(e: &ast::Expr) -> bool {
 }
 
 /// The expressions directly below.
-pub(super) fn children(e: &ast::Expr) -> Vec<&ast::Expr> {
+pub(crate) fn children(e: &ast::Expr) -> Vec<&ast::Expr> {
     match &e.kind {
         ExprKind::Literal(..)
         | ExprKind::TimestampLiteral(_)
