@@ -1,17 +1,26 @@
 //! [`LogicalPlan`](crate::plan::LogicalPlan) → a running query. polars lives here and nowhere else.
 
+pub mod bounded;
+pub mod build;
 pub mod clock;
 pub mod columns;
 pub mod error;
 pub mod eval;
 pub mod frame;
+pub mod node;
+pub mod operator;
 pub mod pool;
+pub mod query;
+mod query_state;
 pub mod resources;
 pub mod runtime;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod trigger;
+pub mod watermark;
 
+pub use bounded::{NoSystemTables, SystemTables, run_bounded};
 pub use error::EngineError;
 pub use frame::Frame;
-pub use resources::Resources;
+pub use resources::{MemoryTable, Resources};

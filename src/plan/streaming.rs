@@ -272,7 +272,7 @@ pub fn event_time_columns(plan: &LogicalPlan) -> HashSet<ColumnId> {
 }
 
 /// Whether an expression hands event time on: the column itself, or the time of a window over it.
-fn carries(expr: &Expr, event_time: &HashSet<ColumnId>) -> bool {
+pub(crate) fn carries(expr: &Expr, event_time: &HashSet<ColumnId>) -> bool {
     match expr {
         Expr::Column { id, .. } => event_time.contains(id),
         Expr::Call { function, args, .. } if function.0 == "window_time" => args.iter().all(|a| carries(a, event_time)),

@@ -3,6 +3,11 @@
 //! A leaf: it knows no engine. The engine fills a [`BatchProgress`] per batch and publishes a
 //! [`QuerySnapshot`] that the dashboard, `SHOW QUERIES` and the tables `queries()` and `progress('q')` read.
 
+pub mod history;
+pub mod pressure;
+pub mod recorder;
+pub mod why;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

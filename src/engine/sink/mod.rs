@@ -1,5 +1,8 @@
 //! Where rows go: one sink a file, behind one trait.
 
+pub mod memory;
+pub mod noop;
+
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::Column;
 use crate::progress::OutputMode;

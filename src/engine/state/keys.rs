@@ -218,24 +218,25 @@ impl Keys {
         Ok(())
     }
 
-    /// The slot of each row's key, `None` for keys that are not there and for rows without a key.
-    pub fn find(&self, batch: &KeyBatch, row: usize) -> Option<u32> {
-        match batch {
-            KeyBatch::Global(_) => Some(0),
-            KeyBatch::Integer { values, hashes } => match access::numbers::<i64>(values).ok()?.at(row) {
-                Some(key) => {
-                    let Store::Integers(keys) = &self.store else { return None };
-                    let hash = hashes[row];
-                    self.table.find(spread(hash), |e| e.hash == hash && keys[e.slot as usize] == key).map(|e| e.slot)
-                }
-                None => self.null,
-            },
-            KeyBatch::Text { values, hashes } => match access::texts(values).ok()?.at(row) {
-                Some(key) => self.find_bytes(key.as_bytes(), hashes[row]),
-                None => self.null,
-            },
-            KeyBatch::Rows { rows, hashes } => self.find_bytes(rows.row(row), hashes[row]),
-        }
+    /// The slot of each row's key, `None` for keys that are not there.
+    pub fn find_all(&self, batch: &KeyBatch) -> Result<Vec<Option<u32>>, EngineError> {
+        Ok(match batch {
+            KeyBatch::Global(rows) => vec![Some(0); *rows],
+            KeyBatch::Integer { values, hashes } => {
+                let numbers = access::numbers::<i64>(values)?;
+                let Store::Integers(keys) = &self.store else { return Err(EngineError::internal("integer keys in a table of bytes")) };
+                let find =
+                    |key: i64, hash: u32| self.table.find(spread(hash), |e| e.hash == hash && keys[e.slot as usize] == key).map(|e| e.slot);
+                (0..hashes.len()).map(|row| numbers.at(row).map_or(self.null, |key| find(key, hashes[row]))).collect()
+            }
+            KeyBatch::Text { values, hashes } => {
+                let texts = access::texts(values)?;
+                let valid = |row: usize| texts.validity().is_none_or(|v| v.get_bit(row));
+                let find = |row: usize| self.find_bytes(texts.value(row).as_bytes(), hashes[row]);
+                (0..hashes.len()).map(|row| if valid(row) { find(row) } else { self.null }).collect()
+            }
+            KeyBatch::Rows { rows, hashes } => (0..hashes.len()).map(|row| self.find_bytes(rows.row(row), hashes[row])).collect(),
+        })
     }
 
     fn find_bytes(&self, key: &[u8], hash: u32) -> Option<u32> {

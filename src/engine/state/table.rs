@@ -78,7 +78,7 @@ struct Partition {
 impl StateTable {
     /// An empty table of `partitions` (a power of two) partitions. With `expires`, groups have a time at which
     /// they close. Without `undo`, a failing batch may leave the table changed: for bounded queries.
-    pub fn new(kind: &KeyKind, aggregates: &[Aggregate], partitions: usize, expires: bool, undo: bool) -> Result<StateTable, EngineError> {
+    pub fn new(kind: &KeyKind, aggregates: &[&Aggregate], partitions: usize, expires: bool, undo: bool) -> Result<StateTable, EngineError> {
         let global = *kind == KeyKind::Global;
         let count = if global { 1 } else { partitions };
         let partitions = (0..count).map(|_| Partition::new(kind, aggregates, expires)).collect::<Result<_, _>>()?;
@@ -156,8 +156,8 @@ impl StateTable {
 }
 
 impl Partition {
-    fn new(kind: &KeyKind, aggregates: &[Aggregate], expires: bool) -> Result<Partition, EngineError> {
-        let accumulators = aggregates.iter().map(Aggregate::accumulator).collect::<Result<_, _>>()?;
+    fn new(kind: &KeyKind, aggregates: &[&Aggregate], expires: bool) -> Result<Partition, EngineError> {
+        let accumulators = aggregates.iter().map(|a| a.accumulator()).collect::<Result<_, _>>()?;
         let mut partition = Partition {
             keys: Keys::new(kind.clone()),
             accumulators,

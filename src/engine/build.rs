@@ -1,0 +1,530 @@
+//! [`LogicalPlan`] → tree of operators: expressions bound, sources numbered, bounded sides read.
+//!
+//! On the way down goes the set of columns that somebody above needs, so that an operator which repeats
+//! rows (a generator, overlapping windows) does not repeat columns that nobody looks at.
+
+use super::bounded::{SystemTables, run_bounded};
+use super::clock::Clock;
+use super::columns::{series_of, value_at};
+use super::eval::access::number_series;
+use super::eval::{Bound, EvalContext, bind};
+use super::node::Node;
+use super::operator::Meter;
+use super::operator::aggregate::{AggregateOperator, Preparation};
+use super::operator::deduplicate::Deduplicate;
+use super::operator::expand::Expand;
+use super::operator::filter::Filter;
+use super::operator::generate::{Generate, Generator};
+use super::operator::join::{BoundedJoin, Condition, Index, Shape, StaticJoin};
+use super::operator::limit::Limit;
+use super::operator::project::{Project, Rename};
+use super::operator::sample::Sample;
+use super::operator::set_operation::SetOperation;
+use super::operator::sort::Sort;
+use super::operator::time_window::TimeWindow;
+use super::operator::watermark::{SharedStats, Watermark};
+use super::operator::window::Window;
+use super::source::{Signal, SourceContext};
+use super::state::Emit;
+use super::state::accumulator::Aggregate;
+use super::state::codec::Direction;
+use super::state::keys::KeyKind;
+use super::{EngineError, Frame, Resources};
+use crate::plan::LogicalPlan;
+use crate::plan::expr::{ColumnId, Expr, NamedExpr, SortKey, SubqueryKind};
+use crate::plan::logical::{Column, JoinKind, NamedAggregate, Scan};
+use crate::plan::streaming::{carries, conjuncts, event_time_columns};
+use crate::progress::OutputMode;
+use crate::types::{DataType, Value};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What a query is built among.
+pub struct Surroundings<'a> {
+    pub eval: EvalContext,
+    pub resources: Resources,
+    pub clock: Arc<dyn Clock>,
+    /// Raised when a source has something new.
+    pub wake: Arc<Signal>,
+    /// The query's name, for messages.
+    pub query: String,
+    pub system: &'a dyn SystemTables,
+}
+
+impl Surroundings<'_> {
+    /// For opening sources.
+    pub fn source_context(&self) -> SourceContext {
+        SourceContext { wake: Arc::clone(&self.wake), clock: Arc::clone(&self.clock), zone: self.eval.zone, query: self.query.clone() }
+    }
+}
+
+/// A tree ready to run.
+pub struct Built {
+    /// Where the result comes from.
+    pub root: Node,
+    /// The scans to open, in the order of their numbers; with the meter of each.
+    pub sources: Vec<(Scan, Arc<Meter>)>,
+    /// Each WATERMARK: its delay in microseconds and what it sees.
+    pub watermarks: Vec<(i64, SharedStats)>,
+    /// Whether a batch without data must follow when the watermark moved.
+    pub follows_watermark: bool,
+}
+
+/// Builds one query.
+pub struct Builder<'a> {
+    around: &'a Surroundings<'a>,
+    /// `None` for a bounded query.
+    mode: Option<OutputMode>,
+    partitions: usize,
+    sources: Vec<(Scan, Arc<Meter>)>,
+    watermarks: Vec<(i64, SharedStats)>,
+    follows_watermark: bool,
+}
+
+type Needed = HashSet<ColumnId>;
+
+impl<'a> Builder<'a> {
+    /// For a query that runs once.
+    pub fn bounded(around: &'a Surroundings<'a>) -> Builder<'a> {
+        let partitions = around.resources.pool().width().next_power_of_two();
+        Builder { around, mode: None, partitions, sources: vec![], watermarks: vec![], follows_watermark: false }
+    }
+
+    /// For a streaming query; `partitions` 0 means one a worker.
+    pub fn streaming(around: &'a Surroundings<'a>, mode: OutputMode, partitions: usize) -> Builder<'a> {
+        let width = if partitions == 0 { around.resources.pool().width() } else { partitions };
+        let partitions = width.clamp(1, 1 << 10).next_power_of_two();
+        Builder { around, mode: Some(mode), partitions, sources: vec![], watermarks: vec![], follows_watermark: false }
+    }
+
+    /// The tree of a plan.
+    ///
+    /// # Errors
+    /// What is not built yet, a bounded side that cannot be read, a defect in the plan.
+    pub fn build(mut self, plan: &LogicalPlan) -> Result<Built, EngineError> {
+        let needed = plan.columns().iter().map(|c| c.id).collect();
+        let root = self.node(plan, &needed)?;
+        let follows_watermark = self.follows_watermark && !self.watermarks.is_empty();
+        Ok(Built { root, sources: self.sources, watermarks: self.watermarks, follows_watermark })
+    }
+
+    fn node(&mut self, plan: &LogicalPlan, needed: &Needed) -> Result<Node, EngineError> {
+        match plan {
+            LogicalPlan::Scan(scan) => Ok(self.scan(scan)),
+            LogicalPlan::Memory { name, columns } => self.memory(name, columns),
+            LogicalPlan::Values { rows, columns } => self.values(rows, columns),
+            LogicalPlan::Range { start, end, step, column } => Ok(range(*start, *end, *step, column.id)),
+            LogicalPlan::System { function, args, columns } => Ok(Node::Frames(vec![self.around.system.rows(function, args, columns)?])),
+            LogicalPlan::Project { input, exprs } => self.project(input, exprs, needed),
+            LogicalPlan::Filter { input, predicate } => {
+                let below = with(needed, [predicate]);
+                Ok(self.node(input, &below)?.then(Filter { predicate: self.bind(predicate)? }))
+            }
+            LogicalPlan::Generate { input, generator, outer, columns } => self.generate(input, generator, *outer, columns, needed),
+            LogicalPlan::Watermark { input, column, delay } => {
+                let mut below = needed.clone();
+                below.insert(*column);
+                let node = self.node(input, &below)?;
+                let stats = SharedStats::default();
+                self.watermarks.push((*delay, Arc::clone(&stats)));
+                Ok(if input.is_streaming() { node.then(Watermark { column: *column, stats }) } else { node })
+            }
+            LogicalPlan::TimeWindow { input, time, size, slide, start, column } => {
+                let below = with(needed, [time]);
+                let keep = kept(input, needed);
+                let step = TimeWindow { time: self.bind(time)?, size: *size, slide: *slide, start: *start, id: column.id, keep };
+                Ok(self.node(input, &below)?.then(step))
+            }
+            LogicalPlan::SessionWindow { .. } => Err(not_built("session_window")),
+            LogicalPlan::Aggregate { input, keys, aggregates } => self.aggregate(input, keys, aggregates),
+            LogicalPlan::Expand { input, projections, columns } => {
+                let below = with(&Needed::new(), projections.iter().flatten());
+                let projections =
+                    projections.iter().map(|p| p.iter().map(|e| self.bind(e)).collect()).collect::<Result<Vec<Vec<_>>, _>>()?;
+                let ids = columns.iter().map(|c| c.id).collect();
+                Ok(self.node(input, &below)?.then(Expand { projections, ids }))
+            }
+            LogicalPlan::Join { left, right, kind, condition } => self.join(plan, left, right, *kind, condition.as_ref(), needed),
+            LogicalPlan::Union { inputs, columns } => self.union(inputs, columns),
+            LogicalPlan::SetOperation { left, right, intersect, all } => self.set_operation(left, right, *intersect, *all),
+            LogicalPlan::Deduplicate { input, keys, within_watermark } => self.deduplicate(input, keys, *within_watermark, needed),
+            LogicalPlan::Sort { input, keys } => {
+                let below = with(needed, keys.iter().map(|k| &k.expr));
+                let node = self.node(input, &below)?;
+                Ok(Node::operator(vec![node], Sort { keys: self.sort_keys(keys)? }))
+            }
+            LogicalPlan::Limit { input, limit, offset } => {
+                let whole_run = self.mode == Some(OutputMode::Append) && input.is_streaming();
+                let node = self.node(input, needed)?;
+                Ok(Node::operator(vec![node], Limit::new(*limit, *offset, whole_run)))
+            }
+            LogicalPlan::Window { input, calls } => {
+                let below = with(needed, calls.iter().map(|c| &c.expr));
+                let node = self.node(input, &below)?;
+                let windows = calls.iter().map(|c| Window::call(c.id, &c.expr, &mut |e| self.bind(e))).collect::<Result<_, _>>()?;
+                Ok(Node::operator(vec![node], Window { calls: windows }))
+            }
+            LogicalPlan::Sample { input, fraction_ppm, seed } => {
+                Ok(self.node(input, needed)?.then(Sample { fraction_ppm: *fraction_ppm, seed: *seed }))
+            }
+        }
+    }
+
+    fn scan(&mut self, scan: &Scan) -> Node {
+        let meter = Arc::new(Meter::new("decode"));
+        self.sources.push((scan.clone(), Arc::clone(&meter)));
+        Node::Source { index: self.sources.len() - 1, meter }
+    }
+
+    fn memory(&self, name: &str, columns: &[Column]) -> Result<Node, EngineError> {
+        let table = self
+            .around
+            .resources
+            .table(name)
+            .ok_or_else(|| EngineError::data("TABLE_OR_VIEW_NOT_FOUND", format!("the table {name} holds no rows any more")))?;
+        // The plan may read fewer columns than the table has, in its own order.
+        let positions = columns
+            .iter()
+            .map(|c| table.columns.iter().position(|t| t.name.eq_ignore_ascii_case(&c.name)))
+            .collect::<Option<Vec<usize>>>()
+            .ok_or_else(|| EngineError::internal(format!("the table {name} has other columns than the plan")))?;
+        let positions = if table.columns.len() == columns.len() { (0..columns.len()).collect() } else { positions };
+        let ids: Vec<ColumnId> = columns.iter().map(|c| c.id).collect();
+        let frame = |f: &Frame| Frame::new(ids.clone(), positions.iter().map(|p| f.columns()[*p].clone()).collect(), f.rows());
+        Ok(Node::Frames(table.frames.iter().map(frame).collect()))
+    }
+
+    fn values(&self, rows: &[Vec<Expr>], columns: &[Column]) -> Result<Node, EngineError> {
+        let mut series = Vec::with_capacity(columns.len());
+        for (at, column) in columns.iter().enumerate() {
+            let values: Vec<Value> =
+                rows.iter().map(|row| self.bind(&row[at])?.evaluate_scalar(&self.around.eval)).collect::<Result<_, _>>()?;
+            series.push(series_of(&values, &column.data_type));
+        }
+        Ok(Node::Frames(vec![Frame::new(columns.iter().map(|c| c.id).collect(), series, rows.len())]))
+    }
+
+    fn project(&mut self, input: &LogicalPlan, exprs: &[NamedExpr], needed: &Needed) -> Result<Node, EngineError> {
+        let used: Vec<&NamedExpr> = exprs.iter().filter(|e| needed.contains(&e.id) || is_fallible(&e.expr)).collect();
+        let below = with(&Needed::new(), used.iter().map(|e| &e.expr));
+        let bound = used.iter().map(|e| Ok((e.id, self.bind(&e.expr)?))).collect::<Result<_, EngineError>>()?;
+        Ok(self.node(input, &below)?.then(Project { exprs: bound }))
+    }
+
+    fn generate(
+        &mut self,
+        input: &LogicalPlan,
+        generator: &Expr,
+        outer: bool,
+        columns: &[Column],
+        needed: &Needed,
+    ) -> Result<Node, EngineError> {
+        let below = with(needed, [generator]);
+        let node = self.node(input, &below)?;
+        let Expr::Call { function, args, .. } = generator else { return Err(EngineError::internal("a generator that is no call")) };
+        let outer = outer || function.0.ends_with("_outer");
+        let generator = match function.0 {
+            "explode" | "explode_outer" | "posexplode" | "posexplode_outer" => {
+                let position = function.0.starts_with("pos");
+                match plain_split(&args[0]).filter(|_| !position) {
+                    Some((text, delimiter)) => Generator::Split { text: self.bind(text)?, delimiter },
+                    None => {
+                        let map = matches!(args[0].data_type(), DataType::Map(..));
+                        Generator::Explode { list: self.bind(&args[0])?, position, map }
+                    }
+                }
+            }
+            "inline" | "inline_outer" => Generator::Inline(self.bind(&args[0])?),
+            "stack" => {
+                let rows = self.bind(&args[0])?.evaluate_scalar(&self.around.eval)?.as_int().unwrap_or(0);
+                let exprs = args[1..].iter().map(|e| self.bind(e)).collect::<Result<_, _>>()?;
+                Generator::Stack { rows: usize::try_from(rows).unwrap_or(0), exprs }
+            }
+            "json_tuple" => Generator::Row(args[1..].iter().map(|f| self.bind(&json_field(&args[0], f)?)).collect::<Result<_, _>>()?),
+            other => return Err(not_built(other)),
+        };
+        let keep = kept(input, needed);
+        let columns = columns.iter().map(|c| (c.id, c.data_type.clone())).collect();
+        Ok(node.then(Generate { generator, outer, keep, columns }))
+    }
+
+    fn aggregate(&mut self, input: &LogicalPlan, keys: &[NamedExpr], aggregates: &[NamedAggregate]) -> Result<Node, EngineError> {
+        let args = aggregates.iter().flat_map(|a| a.call.args.iter().chain(&a.call.filter));
+        let below = with(&Needed::new(), keys.iter().map(|k| &k.expr).chain(args));
+        let node = self.node(input, &below)?;
+        let event_time = event_time_columns(input);
+        let expiring = keys.iter().position(|k| carries(&k.expr, &event_time));
+        let event_time = expiring.map(|at| (at, matches!(keys[at].expr.data_type(), DataType::Struct(_))));
+        let bound = keys.iter().map(|k| self.bind(&k.expr)).collect::<Result<Vec<_>, _>>()?;
+        let mut calls = Vec::with_capacity(aggregates.len());
+        for named in aggregates {
+            let aggregate = Aggregate::new(&named.call)?;
+            let args = aggregate.args().iter().map(|a| self.bind(a)).collect::<Result<Vec<_>, _>>()?;
+            let filter = aggregate.filter().map(|f| self.bind(f)).transpose()?;
+            calls.push((aggregate, args, filter));
+        }
+        let ids = keys.iter().map(|k| k.id).chain(aggregates.iter().map(|a| a.id)).collect();
+        self.grouped(node, input.is_streaming(), bound, calls, event_time, ids)
+    }
+
+    fn grouped(
+        &mut self,
+        node: Node,
+        streaming: bool,
+        keys: Vec<Bound>,
+        aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
+        event_time: Option<(usize, bool)>,
+        ids: Vec<ColumnId>,
+    ) -> Result<Node, EngineError> {
+        let mode = self.mode.filter(|_| streaming);
+        let emit = match mode {
+            None | Some(OutputMode::Complete) => Emit::All,
+            Some(OutputMode::Update) => Emit::Changed,
+            Some(OutputMode::Append) => Emit::Closed,
+        };
+        let incremental = matches!(mode, Some(OutputMode::Append | OutputMode::Update));
+        self.follows_watermark |= incremental;
+        let closes = incremental && event_time.is_some();
+        let kind = KeyKind::of(&keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
+        let event_time = event_time.filter(|_| closes);
+        let preparation = Preparation { keys, kind, aggregates, event_time, drops_late: closes };
+        let operator = AggregateOperator::new(preparation, ids, self.partitions, emit, closes, mode.is_none())?;
+        Ok(Node::operator(vec![node], operator))
+    }
+
+    /// DISTINCT is an aggregation without aggregates; by some of the columns, the first row of a key stays.
+    fn deduplicate(&mut self, input: &LogicalPlan, keys: &[ColumnId], within: bool, needed: &Needed) -> Result<Node, EngineError> {
+        let columns = input.columns();
+        let streaming = input.is_streaming() && self.mode.is_some();
+        let key_columns: Vec<&Column> = columns.iter().filter(|c| keys.contains(&c.id)).collect();
+        let below: Needed = needed.iter().copied().chain(keys.iter().copied()).collect();
+        if within && streaming {
+            return Err(not_built("DEDUPLICATE WITHIN WATERMARK"));
+        }
+        let bound = key_columns.iter().map(|c| self.bind(&c.expr())).collect::<Result<Vec<_>, _>>()?;
+        let node = self.node(input, &below)?;
+        if key_columns.len() == columns.len() {
+            let event_time = event_time_columns(input);
+            let at = columns.iter().position(|c| event_time.contains(&c.id));
+            let event_time = at.map(|at| (at, matches!(columns[at].data_type, DataType::Struct(_))));
+            return self.grouped(node, input.is_streaming(), bound, vec![], event_time, columns.iter().map(|c| c.id).collect());
+        }
+        if streaming {
+            return Err(not_built("DEDUPLICATE ON some columns"));
+        }
+        let kind = KeyKind::of(&key_columns.iter().map(|c| c.data_type.clone()).collect::<Vec<_>>());
+        let preparation = Preparation { keys: bound, kind, aggregates: vec![], event_time: None, drops_late: false };
+        Ok(Node::operator(vec![node], Deduplicate::new(preparation, self.partitions)?))
+    }
+
+    fn union(&mut self, inputs: &[LogicalPlan], columns: &[Column]) -> Result<Node, EngineError> {
+        let mut nodes = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let from = input.columns();
+            let needed = from.iter().map(|c| c.id).collect();
+            let renames = from.iter().zip(columns).map(|(from, to)| (from.id, to.id)).collect();
+            nodes.push(self.node(input, &needed)?.then(Rename { columns: renames }));
+        }
+        Ok(Node::Union(nodes))
+    }
+
+    fn set_operation(&mut self, left: &LogicalPlan, right: &LogicalPlan, intersect: bool, all: bool) -> Result<Node, EngineError> {
+        if left.is_streaming() || right.is_streaming() {
+            return Err(not_built(if intersect { "INTERSECT" } else { "EXCEPT" }));
+        }
+        let mut side = |plan: &LogicalPlan| {
+            let columns = plan.columns();
+            let needed = columns.iter().map(|c| c.id).collect();
+            // The columns in their order and nothing else: rows compare by position.
+            let renames = columns.iter().map(|c| (c.id, c.id)).collect();
+            Ok::<Node, EngineError>(self.node(plan, &needed)?.then(Rename { columns: renames }))
+        };
+        let inputs = vec![side(left)?, side(right)?];
+        let types = left.columns().into_iter().map(|c| c.data_type).collect();
+        Ok(Node::operator(inputs, SetOperation { intersect, all, types }))
+    }
+
+    fn join(
+        &mut self,
+        plan: &LogicalPlan,
+        left: &LogicalPlan,
+        right: &LogicalPlan,
+        kind: JoinKind,
+        condition: Option<&Expr>,
+        needed: &Needed,
+    ) -> Result<Node, EngineError> {
+        let streams = (left.is_streaming(), right.is_streaming());
+        if streams == (true, true) {
+            return Err(not_built("a join of two streams"));
+        }
+        let swapped = streams.1 || (!streams.0 && kind == JoinKind::Right);
+        let keep = Shape::keep(kind, swapped).ok_or_else(|| {
+            EngineError::user("this outer join never knows that no row of the stream will come; put the stream on the outer side")
+        })?;
+        let below = with(needed, condition);
+        let (probing, indexed) = if swapped { (right, left) } else { (left, right) };
+        let shape = Shape {
+            keep,
+            swapped,
+            condition: self.condition(left, right, condition)?,
+            indexed: typed(indexed, &below),
+            output: typed(plan, needed).into_iter().map(|c| c.0).collect(),
+        };
+        let probe = self.node(probing, &below)?;
+        if streams == (false, false) {
+            let index = self.node(indexed, &below)?;
+            let inputs = if swapped { vec![index, probe] } else { vec![probe, index] };
+            return Ok(Node::operator(inputs, BoundedJoin { shape, probing: typed(probing, &below) }));
+        }
+        let table = run_bounded(indexed, &self.around.eval, &self.around.resources, self.around.system)?;
+        let index = Arc::new(Index::new(table, &shape, &self.around.eval)?);
+        Ok(probe.then(StaticJoin { shape, index }))
+    }
+
+    /// Equalities between the sides become keys.
+    fn condition(&self, left: &LogicalPlan, right: &LogicalPlan, condition: Option<&Expr>) -> Result<Condition, EngineError> {
+        let ids = |plan: &LogicalPlan| plan.columns().iter().map(|c| c.id).collect::<Needed>();
+        let (left, right) = (ids(left), ids(right));
+        let on = |e: &Expr, side: &Needed| {
+            let columns = e.columns();
+            !columns.is_empty() && columns.iter().all(|c| side.contains(c))
+        };
+        let mut parts = Vec::new();
+        if let Some(condition) = condition {
+            conjuncts(condition, &mut parts);
+        }
+        let (mut keys, mut rest): (Vec<_>, Option<Expr>) = (Vec::new(), None);
+        for part in parts {
+            if let Expr::Call { function, args, .. } = part
+                && matches!(function.0, "=" | "<=>")
+                && let [a, b] = &args[..]
+            {
+                let pair = if on(a, &left) && on(b, &right) {
+                    Some((a, b))
+                } else if on(b, &left) && on(a, &right) {
+                    Some((b, a))
+                } else {
+                    None
+                };
+                if let Some((l, r)) = pair {
+                    keys.push((self.bind(l)?, self.bind(r)?, function.0 == "<=>"));
+                    continue;
+                }
+            }
+            rest = Some(match rest {
+                None => part.clone(),
+                Some(before) => Expr::And(Box::new(before), Box::new(part.clone())),
+            });
+        }
+        Ok(Condition { keys, rest: rest.map(|r| self.bind(&r)).transpose()? })
+    }
+
+    fn sort_keys(&self, keys: &[SortKey]) -> Result<Vec<(Bound, Direction)>, EngineError> {
+        keys.iter().map(|k| Ok((self.bind(&k.expr)?, Direction { descending: k.descending, nulls_first: k.nulls_first }))).collect()
+    }
+
+    /// Binds an expression; sub-queries in it run now and become constants.
+    fn bind(&self, expr: &Expr) -> Result<Bound, EngineError> {
+        if expr.any(&|e| matches!(e, Expr::Subquery { .. })) { bind(&self.without_subqueries(expr.clone())?) } else { bind(expr) }
+    }
+
+    fn without_subqueries(&self, expr: Expr) -> Result<Expr, EngineError> {
+        let mut failure = None;
+        let expr = expr.map_children(&mut |child| {
+            self.without_subqueries(child).unwrap_or_else(|error| {
+                failure.get_or_insert(error);
+                Expr::literal(Value::Null, DataType::Void)
+            })
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let Expr::Subquery { plan, kind, data_type } = expr else { return Ok(expr) };
+        let frame = run_bounded(&plan, &self.around.eval, &self.around.resources, self.around.system)?;
+        let column_type = plan.columns().first().map_or(DataType::Void, |c| c.data_type.clone());
+        Ok(match kind {
+            SubqueryKind::Exists => Expr::literal(Value::Boolean(frame.rows() > 0), DataType::Boolean),
+            SubqueryKind::Scalar if frame.rows() > 1 => {
+                let message = format!("a scalar sub-query gave {} rows, and a value can only come from one", frame.rows());
+                return Err(EngineError::data("SCALAR_SUBQUERY_TOO_MANY_ROWS", message));
+            }
+            SubqueryKind::Scalar if frame.rows() == 0 => Expr::literal(Value::Null, data_type),
+            SubqueryKind::Scalar => Expr::literal(value_at(&frame.columns()[0], 0, &column_type), data_type),
+            SubqueryKind::In(_) if frame.rows() == 0 => Expr::literal(Value::Boolean(false), DataType::Boolean),
+            SubqueryKind::In(expr) => {
+                let value = |row| Expr::literal(value_at(&frame.columns()[0], row, &column_type), column_type.clone());
+                Expr::In { expr, list: (0..frame.rows()).map(value).collect() }
+            }
+        })
+    }
+}
+
+fn not_built(what: &str) -> EngineError {
+    EngineError::user(format!("{what} is not built yet"))
+}
+
+/// The columns that `exprs` read besides those in `needed`.
+fn with<'e>(needed: &Needed, exprs: impl IntoIterator<Item = &'e Expr>) -> Needed {
+    let mut all = needed.clone();
+    for expr in exprs {
+        all.extend(expr.columns());
+    }
+    all
+}
+
+/// The columns of `plan` that are needed.
+fn kept(plan: &LogicalPlan, needed: &Needed) -> Vec<ColumnId> {
+    plan.columns().into_iter().map(|c| c.id).filter(|id| needed.contains(id)).collect()
+}
+
+fn typed(plan: &LogicalPlan, needed: &Needed) -> Vec<(ColumnId, DataType)> {
+    plan.columns().into_iter().filter(|c| needed.contains(&c.id)).map(|c| (c.id, c.data_type)).collect()
+}
+
+/// Whether leaving the expression out could hide an error that Spark reports.
+fn is_fallible(expr: &Expr) -> bool {
+    expr.any(&|e| matches!(e, Expr::Call { function, .. } if matches!(function.0, "assert_true" | "raise_error")))
+}
+
+fn range(start: i64, end: i64, step: i64, id: ColumnId) -> Node {
+    const PIECE: usize = 1 << 16;
+    let count =
+        if step == 0 { 0 } else { (i128::from(end) - i128::from(start) + i128::from(step) - i128::from(step.signum())) / i128::from(step) };
+    let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
+    let piece = |from: usize| {
+        let rows = PIECE.min(count - from);
+        let values = (from..from + rows).map(|i| start.wrapping_add(step.wrapping_mul(i as i64))).collect();
+        Frame::new(vec![id], vec![number_series::<i64>(values, None)], rows)
+    };
+    if count == 0 {
+        return Node::Frames(vec![Frame::new(vec![id], vec![number_series::<i64>(vec![], None)], 0)]);
+    }
+    Node::Frames((0..count).step_by(PIECE).map(piece).collect())
+}
+
+/// `split(text, 'c')` by one plain character, without a limit: the text and the character.
+fn plain_split(expr: &Expr) -> Option<(&Expr, u8)> {
+    let Expr::Call { function, args, .. } = expr else { return None };
+    if function.0 != "split" {
+        return None;
+    }
+    let unlimited = match args.get(2) {
+        None => true,
+        Some(Expr::Literal { value, .. }) => value.as_int() == Some(-1),
+        Some(_) => false,
+    };
+    let Some(Expr::Literal { value: Value::String(pattern), .. }) = args.get(1).filter(|_| unlimited) else { return None };
+    match pattern.as_bytes() {
+        [c] if c.is_ascii() && !br"\.[]{}()*+?^$|".contains(c) => Some((&args[0], *c)),
+        [b'\\', c] if c.is_ascii_punctuation() => Some((&args[0], *c)),
+        _ => None,
+    }
+}
+
+/// The field of a JSON text that `json_tuple` asks for.
+fn json_field(json: &Expr, field: &Expr) -> Result<Expr, EngineError> {
+    let Expr::Literal { value: Value::String(name), .. } = field else {
+        return Err(EngineError::user("json_tuple takes constant field names only"));
+    };
+    Ok(Expr::call("get_json_object", vec![json.clone(), Expr::string(format!("$['{name}']"))], DataType::String))
+}

@@ -1,0 +1,173 @@
+//! GROUP BY and DISTINCT: one pass over the batch's rows into the table of groups.
+//!
+//! Keys and arguments are computed and hashed per piece, in parallel; then each worker takes the rows of its
+//! partitions in. Late rows are dropped, and counted, before they touch a group.
+
+use super::{BatchContext, Flow, Operator, Task, run_each};
+use crate::engine::eval::Bound;
+use crate::engine::eval::access::{self, Cells, flag_series};
+use crate::engine::state::accumulator::Aggregate;
+use crate::engine::state::keys::KeyKind;
+use crate::engine::state::{Emit, Prepared, StateTable};
+use crate::engine::{EngineError, Frame};
+use crate::plan::expr::ColumnId;
+use crate::progress::StateOperatorProgress;
+use polars::prelude::Series;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What each piece goes through before it meets the state.
+pub struct Preparation {
+    /// The keys.
+    pub keys: Vec<Bound>,
+    /// The form that follows from their types.
+    pub kind: KeyKind,
+    /// The aggregates, with their bound arguments and filters.
+    pub aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
+    /// The key that is event time: its index, and whether it is a window rather than a timestamp.
+    pub event_time: Option<(usize, bool)>,
+    /// Whether late rows are dropped.
+    pub drops_late: bool,
+}
+
+impl Preparation {
+    /// Computes and hashes everything of one piece; counts late rows in `dropped`.
+    pub fn prepare(&self, frame: Frame, partitions: usize, context: &BatchContext, dropped: &AtomicU64) -> Result<Prepared, EngineError> {
+        let mut frame = frame;
+        let mut keys = self.keys.iter().map(|k| k.evaluate(&frame, &context.eval)).collect::<Result<Vec<_>, _>>()?;
+        let mut expiry = self.event_time.map(|(index, window)| expiry(&keys[index], window)).transpose()?;
+        if let (true, Some(late), Some(times)) = (self.drops_late, context.late, &expiry) {
+            let times = access::numbers::<i64>(times)?;
+            let kept = access::bits(frame.rows(), |row| times.at(row).is_none_or(|t| t > late));
+            let late_rows = kept.unset_bits();
+            if late_rows > 0 {
+                dropped.fetch_add(late_rows as u64, Ordering::Relaxed);
+                let mask = flag_series(kept, None);
+                let mask = mask.bool()?;
+                frame = frame.filter(mask)?;
+                keys = keys.iter().map(|k| Ok(k.filter(mask)?.rechunk())).collect::<Result<_, EngineError>>()?;
+                expiry = expiry.map(|e| e.filter(mask).map(|e| e.rechunk())).transpose()?;
+            }
+        }
+        let keys = self.kind.batch(&keys, frame.rows())?;
+        let mut args = Vec::with_capacity(self.aggregates.len());
+        let mut filters = Vec::with_capacity(self.aggregates.len());
+        for (aggregate, bound, filter) in &self.aggregates {
+            filters.push(filter.as_ref().map(|f| f.mask(&frame, &context.eval)).transpose()?);
+            args.push(arguments(aggregate, bound, filters.last().and_then(Option::as_ref), &frame, context)?);
+        }
+        let scatter = keys.scatter(partitions);
+        Ok(Prepared { keys, args, filters, expiry, scatter })
+    }
+}
+
+/// The arguments' columns. Where FILTER leaves rows out, an argument that can fail sees only the others.
+fn arguments(
+    aggregate: &Aggregate,
+    bound: &[Bound],
+    filter: Option<&polars::prelude::BooleanChunked>,
+    frame: &Frame,
+    context: &BatchContext,
+) -> Result<Vec<Series>, EngineError> {
+    let one = |(arg, shape): (&Bound, &crate::engine::state::accumulator::Shape)| {
+        let column = match filter.filter(|_| arg.is_fallible()) {
+            None => arg.evaluate(frame, &context.eval)?,
+            Some(mask) => {
+                let values = arg.evaluate(&frame.filter(mask)?, &context.eval)?;
+                let mut next = 0u32;
+                let back: polars::prelude::IdxCa = mask
+                    .iter()
+                    .map(|m| {
+                        (m == Some(true)).then(|| {
+                            next += 1;
+                            next - 1
+                        })
+                    })
+                    .collect();
+                values.take(&back)?.rechunk()
+            }
+        };
+        shape.give(column)
+    };
+    bound.iter().zip(aggregate.shapes()).map(one).collect()
+}
+
+/// When each row's group closes: the end of its window, or its own time.
+fn expiry(key: &Series, window: bool) -> Result<Series, EngineError> {
+    if !window {
+        return Ok(key.clone());
+    }
+    access::members(key)?.into_iter().nth(1).ok_or_else(|| EngineError::internal("a window without an end"))
+}
+
+/// Groups rows and keeps their aggregates from batch to batch.
+pub struct AggregateOperator {
+    preparation: Preparation,
+    table: StateTable,
+    ids: Vec<ColumnId>,
+    emit: Emit,
+    closes: bool,
+    bounded: bool,
+    dropped: u64,
+}
+
+impl AggregateOperator {
+    /// An operator without groups, with `partitions` (a power of two) partitions. `emit` is the output mode's
+    /// choice; `closes` when groups leave by the watermark; `bounded` when there is only one batch.
+    pub fn new(
+        preparation: Preparation,
+        ids: Vec<ColumnId>,
+        partitions: usize,
+        emit: Emit,
+        closes: bool,
+        bounded: bool,
+    ) -> Result<AggregateOperator, EngineError> {
+        let aggregates: Vec<&Aggregate> = preparation.aggregates.iter().map(|(a, _, _)| a).collect();
+        let table = StateTable::new(&preparation.kind, &aggregates, partitions, closes, !bounded)?;
+        Ok(AggregateOperator { preparation, table, ids, emit, closes, bounded, dropped: 0 })
+    }
+}
+
+impl Operator for AggregateOperator {
+    fn name(&self) -> &'static str {
+        "aggregate"
+    }
+
+    fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
+        let (partitions, dropped, rows) = (self.table.partitions(), AtomicU64::new(0), AtomicU64::new(0));
+        let prepared = run_each(inputs.remove(0), context, |frame| {
+            rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
+            self.preparation.prepare(frame, partitions, context, &dropped)
+        })?;
+        self.dropped = dropped.into_inner();
+        self.table.update(&prepared, context.resources.pool())?;
+        if let (true, Some(until)) = (self.closes, context.evict) {
+            self.table.close(until);
+        }
+        let parts = self.table.emit(self.emit, context.resources.pool())?;
+        let frames = parts.into_iter().map(|(columns, rows)| Frame::new(self.ids.clone(), columns, rows)).collect();
+        Ok(Flow { frames, rows_in: rows.into_inner() })
+    }
+
+    fn commit(&mut self) {
+        self.table.commit();
+    }
+
+    fn rollback(&mut self) {
+        self.table.rollback();
+    }
+
+    fn state(&self) -> Option<StateOperatorProgress> {
+        if self.bounded {
+            return None;
+        }
+        let stats = self.table.stats();
+        Some(StateOperatorProgress {
+            operator_name: "stateStoreSave".to_string(),
+            num_rows_total: stats.rows,
+            num_rows_updated: stats.updated,
+            num_rows_removed: stats.removed,
+            num_rows_dropped_by_watermark: self.dropped,
+            memory_used_bytes: stats.bytes,
+        })
+    }
+}

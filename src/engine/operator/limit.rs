@@ -1,0 +1,52 @@
+//! LIMIT and OFFSET: of each batch's whole result, or over the whole run of an append query.
+
+use super::{BatchContext, Flow, Operator, Task, run};
+use crate::engine::{EngineError, Frame};
+
+/// Cuts rows.
+pub struct Limit {
+    limit: Option<u64>,
+    offset: u64,
+    /// Rows that may still come out over the whole run; `None`: each batch starts again.
+    remaining: Option<u64>,
+    staged: u64,
+}
+
+impl Limit {
+    /// `limit` rows after `offset`; with `whole_run` they count over all batches.
+    pub fn new(limit: Option<u64>, offset: u64, whole_run: bool) -> Limit {
+        Limit { limit, offset, remaining: limit.filter(|_| whole_run), staged: 0 }
+    }
+}
+
+impl Operator for Limit {
+    fn name(&self) -> &'static str {
+        "limit"
+    }
+
+    fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
+        let frames = run(inputs.remove(0), context)?;
+        let rows_in = frames.iter().map(|f| f.rows() as u64).sum();
+        let (mut skip, mut left) = (self.offset, self.remaining.or(self.limit).unwrap_or(u64::MAX));
+        self.staged = left;
+        let mut out: Vec<Frame> = Vec::new();
+        for frame in frames {
+            let skipped = skip.min(frame.rows() as u64);
+            skip -= skipped;
+            let kept = left.min(frame.rows() as u64 - skipped);
+            left -= kept;
+            // One piece stays even when it is empty: it says what columns there are.
+            if kept > 0 || out.is_empty() {
+                out.push(frame.slice(skipped as usize, kept as usize));
+            }
+        }
+        self.staged = left;
+        Ok(Flow { frames: out, rows_in })
+    }
+
+    fn commit(&mut self) {
+        if let Some(remaining) = &mut self.remaining {
+            *remaining = self.staged;
+        }
+    }
+}

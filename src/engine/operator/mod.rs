@@ -1,0 +1,135 @@
+//! What happens to rows between source and sink: one operator a file.
+//!
+//! A [`Step`] works on one frame alone and so runs on all pieces of a batch at once, right where a piece
+//! was decoded. An [`Operator`] needs them together: it keeps state, or an order, or both sides.
+
+pub mod aggregate;
+pub mod deduplicate;
+pub mod expand;
+pub mod filter;
+pub mod generate;
+pub mod join;
+pub mod limit;
+pub mod project;
+pub mod sample;
+pub mod set_operation;
+pub mod sort;
+pub mod time_window;
+pub mod watermark;
+pub mod window;
+
+use crate::engine::clock::Clock;
+use crate::engine::eval::EvalContext;
+use crate::engine::{EngineError, Frame, Resources};
+use crate::progress::{OperatorProgress, StateOperatorProgress};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What is fixed for one batch.
+pub struct BatchContext {
+    /// For expressions.
+    pub eval: EvalContext,
+    /// The watermark in force: groups at or below it are put out and removed. Microseconds; `None` without one.
+    pub evict: Option<i64>,
+    /// The watermark of the batch before: rows at or below it are late.
+    pub late: Option<i64>,
+    /// The worker pool.
+    pub resources: Resources,
+    /// Where durations are taken from.
+    pub clock: Arc<dyn Clock>,
+    /// Set when nobody wants the batch any more.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+/// A piece of a batch that is still to be computed.
+pub type Task = Box<dyn FnOnce() -> Result<Frame, EngineError> + Send>;
+
+/// Works on each piece alone.
+pub trait Step: Send + Sync {
+    /// Short name: `filter`, `project` …
+    fn name(&self) -> &'static str;
+    /// The piece's rows after this step.
+    fn apply(&self, frame: Frame, context: &BatchContext) -> Result<Frame, EngineError>;
+}
+
+/// Works on all pieces of a batch together. What it changes in itself holds only after `commit`.
+pub trait Operator: Send {
+    /// Short name: `aggregate`, `sort` …
+    fn name(&self) -> &'static str;
+    /// The batch's rows after this operator, from the pieces of each input.
+    fn step(&mut self, inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError>;
+    /// The batch is done.
+    fn commit(&mut self) {}
+    /// The batch failed: back to what was before it.
+    fn rollback(&mut self) {}
+    /// State figures of the last batch; `None` for operators without state.
+    fn state(&self) -> Option<StateOperatorProgress> {
+        None
+    }
+}
+
+/// What an operator gives: its rows, and how many went in.
+pub struct Flow {
+    /// The rows in pieces.
+    pub frames: Vec<Frame>,
+    /// Rows of all inputs.
+    pub rows_in: u64,
+}
+
+/// Runs the pieces of one input on the pool.
+pub fn run(tasks: Vec<Task>, context: &BatchContext) -> Result<Vec<Frame>, EngineError> {
+    run_each(tasks, context, Ok)
+}
+
+/// Runs the pieces of one input on the pool and does `then` to each where it was computed.
+pub fn run_each<T: Send>(
+    tasks: Vec<Task>,
+    context: &BatchContext,
+    then: impl Fn(Frame) -> Result<T, EngineError> + Sync + Send,
+) -> Result<Vec<T>, EngineError> {
+    let work = |task: Task| {
+        if context.cancelled.load(Ordering::Relaxed) {
+            return Err(EngineError::internal("the batch was abandoned"));
+        }
+        then(task()?)
+    };
+    context.resources.pool().map(tasks, work).into_iter().collect()
+}
+
+/// Runs the pieces of one input and puts them together; `None` without any piece.
+pub fn gather(tasks: Vec<Task>, context: &BatchContext) -> Result<Option<Frame>, EngineError> {
+    Ok(Frame::concat(run(tasks, context)?)?)
+}
+
+/// Counts what an operator did in a batch; shared by the workers.
+#[derive(Debug)]
+pub struct Meter {
+    name: &'static str,
+    rows_in: AtomicU64,
+    rows_out: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl Meter {
+    /// A meter at zero.
+    pub fn new(name: &'static str) -> Meter {
+        Meter { name, rows_in: AtomicU64::new(0), rows_out: AtomicU64::new(0), nanos: AtomicU64::new(0) }
+    }
+
+    /// Adds one piece of work; time in nanoseconds.
+    pub fn add(&self, rows_in: u64, rows_out: u64, nanos: u64) {
+        self.rows_in.fetch_add(rows_in, Ordering::Relaxed);
+        self.rows_out.fetch_add(rows_out, Ordering::Relaxed);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// The figures since the last call; starts again at zero.
+    pub fn take(&self) -> OperatorProgress {
+        OperatorProgress {
+            name: self.name.to_string(),
+            rows_in: self.rows_in.swap(0, Ordering::Relaxed),
+            rows_out: self.rows_out.swap(0, Ordering::Relaxed),
+            millis: self.nanos.swap(0, Ordering::Relaxed) as f64 / 1e6,
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What a query's thread and its handles share: commands one way, everything worth seeing the other.
+
+use super::clock::Clock;
+use super::eval::text::to_text;
+use super::query::QuerySpec;
+use super::source::Signal;
+use super::{EngineError, Frame};
+use crate::diagnostic::printable;
+use crate::plan::LogicalPlan;
+use crate::plan::expr::Expr;
+use crate::plan::logical::Column;
+use crate::progress::history::History;
+use crate::progress::recorder::Identity;
+use crate::progress::why::{self, why};
+use crate::progress::{BatchProgress, BatchResult, OutputMode, QuerySnapshot, QueryState, SourceStatus, StateOperatorProgress, Trigger};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Rows of a result that are kept for display.
+const SHOWN_ROWS: usize = 1000;
+/// Results that are kept for display.
+const RESULTS: usize = 50;
+/// Lines of the log that are kept.
+const LOG: usize = 200;
+
+/// What the query's thread is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Run,
+    Pause,
+    Stop,
+}
+
+/// Shared by the thread and all handles.
+pub(super) struct Shared {
+    /// Wakes the thread.
+    pub(super) wake: Arc<Signal>,
+    /// Set when the batch in flight must not come out.
+    pub(super) cancelled: Arc<AtomicBool>,
+    clock: Arc<dyn Clock>,
+    fixed: Fixed,
+    moving: Mutex<Moving>,
+    ended: Condvar,
+}
+
+/// What never changes while the query runs.
+struct Fixed {
+    identity: Identity,
+    name: String,
+    mode: OutputMode,
+    trigger: Trigger,
+    started: i64,
+    plan: Arc<str>,
+    keys: Vec<usize>,
+    delay: Option<i64>,
+    waits_for_watermark: bool,
+}
+
+struct Moving {
+    command: Command,
+    state: QueryState,
+    next_trigger: Option<i64>,
+    progress: History<Arc<BatchProgress>>,
+    with_rows: Option<Arc<BatchProgress>>,
+    results: History<Arc<BatchResult>>,
+    sources: Vec<SourceStatus>,
+    states: Vec<StateOperatorProgress>,
+    log: History<(i64, String)>,
+    outcome: Option<Result<(), EngineError>>,
+}
+
+impl Shared {
+    /// For a query that is about to start. `delay` is the longest of its WATERMARKs.
+    pub(super) fn new(spec: &QuerySpec, wake: Arc<Signal>, delay: Option<i64>, follows_watermark: bool) -> Shared {
+        let started = spec.clock.now_micros();
+        let identity = Identity { id: unique_id(started, 1), run_id: unique_id(started, 2), name: spec.name.clone() };
+        let fixed = Fixed {
+            identity,
+            name: spec.name.clone().unwrap_or_default(),
+            mode: spec.mode,
+            trigger: spec.trigger,
+            started,
+            plan: spec.plan.to_string().into(),
+            keys: key_columns(&spec.plan),
+            delay,
+            waits_for_watermark: follows_watermark && spec.mode == OutputMode::Append,
+        };
+        let moving = Moving {
+            command: Command::Run,
+            state: QueryState::Starting,
+            next_trigger: None,
+            progress: History::new(spec.settings.recent_progress),
+            with_rows: None,
+            results: History::new(RESULTS),
+            sources: Vec::new(),
+            states: Vec::new(),
+            log: History::new(LOG),
+            outcome: None,
+        };
+        Shared { wake, cancelled: Arc::default(), clock: Arc::clone(&spec.clock), fixed, moving: Mutex::new(moving), ended: Condvar::new() }
+    }
+
+    fn moving(&self) -> MutexGuard<'_, Moving> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.fixed.identity
+    }
+
+    pub(super) fn command(&self) -> Command {
+        self.moving().command
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// The query's state, unless it has ended.
+    pub(super) fn set_state(&self, state: QueryState, next_trigger: Option<i64>) {
+        let mut moving = self.moving();
+        if !moving.state.is_final() {
+            moving.state = state;
+            moving.next_trigger = next_trigger;
+        }
+    }
+
+    pub(super) fn publish_sources(&self, sources: Vec<SourceStatus>) {
+        let now = self.clock.now_micros();
+        let mut moving = self.moving();
+        for (at, source) in sources.iter().enumerate() {
+            let before = moving.sources.get(at).map(|s| &s.connection);
+            if before.is_some_and(|b| *b != source.connection) {
+                let line = format!("{}: {:?}", source.stream, source.connection);
+                moving.log.push((now, line));
+            }
+        }
+        moving.sources = sources;
+    }
+
+    pub(super) fn note_states(&self, states: Vec<StateOperatorProgress>) {
+        self.moving().states = states;
+    }
+
+    pub(super) fn take_states(&self) -> Vec<StateOperatorProgress> {
+        std::mem::take(&mut self.moving().states)
+    }
+
+    pub(super) fn log(&self, line: String) {
+        let now = self.clock.now_micros();
+        self.moving().log.push((now, printable(&line).into_owned()));
+    }
+
+    /// A batch is done.
+    pub(super) fn publish(&self, progress: BatchProgress, frame: &Frame, columns: &[Column], watermark: Option<i64>, zone: chrono_tz::Tz) {
+        let shown = shown(&progress, frame, columns, &self.fixed.keys, watermark, zone);
+        let progress = Arc::new(progress);
+        let mut moving = self.moving();
+        if progress.num_input_rows > 0 {
+            moving.with_rows = Some(Arc::clone(&progress));
+        }
+        moving.progress.push(progress);
+        moving.results.push(Arc::new(shown));
+    }
+
+    /// The thread is at its end.
+    pub(super) fn end(&self, outcome: Result<(), EngineError>) {
+        let mut moving = self.moving();
+        if moving.outcome.is_none() {
+            moving.state = match &outcome {
+                Ok(()) => QueryState::Stopped,
+                Err(error) => QueryState::Failed(printable(&error.to_string()).into_owned()),
+            };
+            moving.next_trigger = None;
+            moving.outcome = Some(outcome);
+        }
+        drop(moving);
+        self.ended.notify_all();
+    }
+
+    fn command_to(&self, command: Command) {
+        let mut moving = self.moving();
+        // A stop is final: a later resume must not undo it.
+        if moving.command != Command::Stop {
+            moving.command = command;
+        }
+        drop(moving);
+        self.wake.raise();
+    }
+
+    fn snapshot(&self) -> QuerySnapshot {
+        let now = self.clock.now_micros();
+        let (fixed, moving) = (&self.fixed, self.moving());
+        let facts = why::Facts {
+            state: &moving.state,
+            mode: fixed.mode,
+            trigger: fixed.trigger,
+            sources: &moving.sources,
+            last: moving.progress.last().map(|p| &**p),
+            last_with_rows: moving.with_rows.as_deref(),
+            next_trigger: moving.next_trigger.map(|t| t - now),
+            waits_for_watermark: fixed.waits_for_watermark,
+            delay: fixed.delay,
+        };
+        QuerySnapshot {
+            name: fixed.name.clone(),
+            id: fixed.identity.id.clone(),
+            run_id: fixed.identity.run_id.clone(),
+            state: moving.state.clone(),
+            mode: fixed.mode,
+            trigger: fixed.trigger,
+            started: fixed.started,
+            now,
+            guarantee: "at-most-once".to_string(),
+            plan: Arc::clone(&fixed.plan),
+            why: why(&facts),
+            progress: moving.progress.all(),
+            results: moving.results.all(),
+            sources: moving.sources.clone(),
+            log: moving.log.all(),
+        }
+    }
+}
+
+/// A running, paused or ended query, as others hold it; a clone is the same query.
+#[derive(Clone)]
+pub struct QueryHandle(Arc<Shared>);
+
+impl QueryHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> QueryHandle {
+        QueryHandle(shared)
+    }
+
+    /// Its name; empty when it has none.
+    pub fn name(&self) -> &str {
+        &self.0.fixed.name
+    }
+
+    /// Everything about it at this moment.
+    pub fn snapshot(&self) -> QuerySnapshot {
+        self.0.snapshot()
+    }
+
+    /// No further batch runs until `resume`; the one in flight is finished.
+    pub fn pause(&self) {
+        self.0.command_to(Command::Pause);
+    }
+
+    /// Goes on after `pause`.
+    pub fn resume(&self) {
+        self.0.command_to(Command::Run);
+    }
+
+    /// Ends it after the batch in flight.
+    pub fn stop(&self) {
+        self.0.command_to(Command::Stop);
+    }
+
+    /// Ends it at once: the batch in flight does not come out.
+    pub fn abandon(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.0.command_to(Command::Stop);
+        self.0.end(Ok(()));
+    }
+
+    /// Makes it look at its trigger and sources now: for a clock that was moved.
+    pub fn wake(&self) {
+        self.0.wake.raise();
+    }
+
+    /// Waits for its end, at most so long; `None` when it still runs.
+    pub fn wait(&self, at_most: Option<Duration>) -> Option<Result<(), EngineError>> {
+        let moving = self.0.moving();
+        let running = |m: &mut Moving| m.outcome.is_none();
+        let moving = match at_most {
+            None => self.0.ended.wait_while(moving, running).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => self.0.ended.wait_timeout_while(moving, time, running).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        moving.outcome.clone()
+    }
+}
+
+impl std::fmt::Debug for QueryHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryHandle").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// The first rows of a result as text.
+fn shown(
+    progress: &BatchProgress,
+    frame: &Frame,
+    columns: &[Column],
+    keys: &[usize],
+    watermark: Option<i64>,
+    zone: chrono_tz::Tz,
+) -> BatchResult {
+    let head = frame.slice(0, SHOWN_ROWS);
+    let texts: Vec<_> = head.columns().iter().zip(columns).map(|(series, column)| to_text(series, &column.data_type, zone)).collect();
+    let cell = |text: Option<&str>| text.map(|t| printable(t).into_owned());
+    let rows = (0..head.rows()).map(|row| texts.iter().map(|t| cell(t.get(row))).collect()).collect();
+    BatchResult {
+        batch_id: progress.batch_id,
+        columns: columns.iter().map(|c| (printable(&c.name).into_owned(), c.data_type.to_string())).collect(),
+        keys: keys.to_vec(),
+        rows,
+        total_rows: frame.rows() as u64,
+        watermark,
+    }
+}
+
+/// Which columns of the result are grouping keys, where that can be told.
+fn key_columns(plan: &LogicalPlan) -> Vec<usize> {
+    fn keys(plan: &LogicalPlan) -> Vec<crate::plan::expr::ColumnId> {
+        match plan {
+            LogicalPlan::Aggregate { keys, .. } => keys.iter().map(|k| k.id).collect(),
+            LogicalPlan::Project { input, exprs } => {
+                let below = keys(input);
+                let is_key = |e: &Expr| matches!(e, Expr::Column { id, .. } if below.contains(id));
+                exprs.iter().filter(|e| is_key(&e.expr)).map(|e| e.id).collect()
+            }
+            LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Limit { input, .. } => keys(input),
+            _ => Vec::new(),
+        }
+    }
+    let keys = keys(plan);
+    plan.columns().iter().enumerate().filter(|(_, c)| keys.contains(&c.id)).map(|(at, _)| at).collect()
+}
+
+/// A random identifier in the form of a UUID.
+fn unique_id(time: i64, salt: u64) -> String {
+    // The hasher's random seed differs in every process and call.
+    let state = ahash::RandomState::new();
+    let (high, low) = (state.hash_one((time, salt)), state.hash_one((salt, time, "id")));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xFFFF,
+        high & 0xFFF,
+        (low >> 48) & 0x3FFF | 0x8000,
+        low & 0xFFFF_FFFF_FFFF
+    )
+}

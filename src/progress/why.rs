@@ -1,0 +1,244 @@
+//! The sentence that is always there: what the query is doing, and above all why nothing came out.
+
+use super::pressure::{self, duration, pressure};
+use super::{BatchProgress, Connection, Mood, OutputMode, QueryState, SourceStatus, Trigger, Why};
+
+/// What is known at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub state: &'a QueryState,
+    pub mode: OutputMode,
+    pub trigger: Trigger,
+    pub sources: &'a [SourceStatus],
+    /// The last batch.
+    pub last: Option<&'a BatchProgress>,
+    /// The last batch that had rows.
+    pub last_with_rows: Option<&'a BatchProgress>,
+    /// Microseconds until the trigger's time.
+    pub next_trigger: Option<i64>,
+    /// Whether groups come out only when the watermark has passed them.
+    pub waits_for_watermark: bool,
+    /// The delay of the WATERMARK that is furthest behind, in microseconds.
+    pub delay: Option<i64>,
+}
+
+/// Chooses the sentence.
+pub fn why(facts: &Facts<'_>) -> Why {
+    match facts.state {
+        QueryState::Failed(message) => return say(Mood::Failure, format!("failed: {message}")),
+        QueryState::Paused => return say(Mood::Waiting, "paused: no batch runs until it is resumed"),
+        QueryState::Stopped => return say(Mood::Good, ended(facts)),
+        _ => {}
+    }
+    if let Some(trouble) = facts.sources.iter().find_map(unreachable) {
+        return say(Mood::Warning, trouble);
+    }
+    let Some(last) = facts.last_with_rows else { return nothing_yet(facts) };
+    if let Some(source) = facts.sources.iter().find(|s| s.connection == Connection::PeerClosed) {
+        return say(Mood::Warning, format!("the peer of {} closed the connection; trying again", source.stream));
+    }
+    let newest = facts.last.unwrap_or(last);
+    if newest.sink.num_output_rows == 0
+        && let Some(reason) = empty(facts, newest, last)
+    {
+        return reason;
+    }
+    if *facts.state == QueryState::WaitingForData {
+        return say(Mood::Good, format!("waits for data; batch {} gave {}", newest.batch_id, rows(newest.sink.num_output_rows)));
+    }
+    let found = pressure(&pressure::Facts { trigger: facts.trigger, last, sources: facts.sources });
+    let mood = if found.keeps_up() { Mood::Good } else { Mood::Warning };
+    say(mood, found.sentence())
+}
+
+fn say(mood: Mood, sentence: impl Into<String>) -> Why {
+    Why { mood, sentence: sentence.into() }
+}
+
+fn rows(n: u64) -> String {
+    if n == 1 { "1 row".to_string() } else { format!("{n} rows") }
+}
+
+fn ended(facts: &Facts<'_>) -> String {
+    match facts.last {
+        Some(last) => format!("ended after batch {}", last.batch_id),
+        None => match facts.sources.first() {
+            Some(source) => format!("ended: {} had no data", source.stream),
+            None => "ended without a batch".to_string(),
+        },
+    }
+}
+
+/// A source that cannot be reached.
+fn unreachable(source: &SourceStatus) -> Option<String> {
+    let SourceStatus { stream, description, .. } = source;
+    match &source.connection {
+        Connection::Refused(reason) => Some(format!("no connection: nobody listens at {description} ({reason}); trying again")),
+        Connection::Connecting(Some(reason)) => Some(format!("no connection to {description} yet ({reason}); trying again")),
+        Connection::Connecting(None) => Some(format!("connecting to {description} for {stream}")),
+        Connection::Listening(address) => Some(format!("no connection yet: {stream} waits for a client at {address}")),
+        _ => None,
+    }
+}
+
+fn nothing_yet(facts: &Facts<'_>) -> Why {
+    if let Some(source) = facts.sources.iter().find(|s| s.bad_rows + s.oversized_rows > 0) {
+        return say(Mood::Warning, undecodable(source));
+    }
+    match facts.state {
+        QueryState::Starting => say(Mood::Waiting, "starting"),
+        QueryState::WaitingForTrigger => say(Mood::Waiting, waits_for_trigger(facts)),
+        QueryState::Running => say(Mood::Waiting, "the first batch is running"),
+        _ => match facts.sources.first() {
+            Some(s) if s.connection == Connection::Connected => {
+                say(Mood::Waiting, format!("connected to {}, and no line came yet", s.description))
+            }
+            Some(s) if s.connection == Connection::PeerClosed => {
+                say(Mood::Warning, format!("the peer of {} closed the connection before it sent a line; trying again", s.stream))
+            }
+            Some(s) => say(Mood::Waiting, format!("no data yet from {}", s.description)),
+            None => say(Mood::Waiting, "no data yet"),
+        },
+    }
+}
+
+fn waits_for_trigger(facts: &Facts<'_>) -> String {
+    match facts.next_trigger {
+        Some(micros) => format!("waits for its trigger: the next batch in {}", duration(micros.max(0) as f64 / 1e3)),
+        None => "waits for its trigger".to_string(),
+    }
+}
+
+fn undecodable(source: &SourceStatus) -> String {
+    let mut text = match (source.bad_rows, source.oversized_rows) {
+        (bad, 0) => format!("{bad} of {} lines of {} did not decode", source.received_rows.max(bad), source.stream),
+        (0, long) => format!(
+            "{} of {} over the line limit: dropped",
+            if long == 1 { "1 line".into() } else { format!("{long} lines") },
+            source.stream
+        ),
+        (bad, long) => format!("{bad} lines of {} did not decode, {long} were over the line limit", source.stream),
+    };
+    if let Some(sample) = &source.sample {
+        text.push_str(&format!("; one of them: {sample}"));
+    }
+    text
+}
+
+/// Why the newest batch gave no row; `last` is the last one that took any in.
+fn empty(facts: &Facts<'_>, newest: &BatchProgress, last: &BatchProgress) -> Option<Why> {
+    if let Some(source) = facts.sources.iter().find(|s| s.received_rows > 0 && s.bad_rows >= s.received_rows) {
+        return Some(say(Mood::Warning, undecodable(source)));
+    }
+    if let Some(filter) = last.operators.iter().find(|o| o.name == "filter" && o.rows_in > 0 && o.rows_out == 0) {
+        return Some(say(Mood::Warning, format!("no row passed the filter: 0 of {} in batch {}", rows(filter.rows_in), last.batch_id)));
+    }
+    let late: u64 = last.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum();
+    if late > 0 && late >= last.num_input_rows {
+        return Some(say(
+            Mood::Warning,
+            format!("all {} of batch {} came too late: the watermark had passed them", rows(late), last.batch_id),
+        ));
+    }
+    if facts.waits_for_watermark && facts.mode == OutputMode::Append {
+        let time = newest.event_time.as_ref()?;
+        let mut text =
+            format!("append writes a group when the watermark passes its end; the watermark is at {}", clock_time(time.watermark));
+        if let (Some(max), Some(delay)) = (last.event_time.as_ref().and_then(|e| e.max), facts.delay) {
+            text.push_str(&format!(
+                ", the latest event {} less {}: a group that ends at T needs an event after T + {}",
+                clock_time(max),
+                duration(delay as f64 / 1e3),
+                duration(delay as f64 / 1e3)
+            ));
+        }
+        return Some(say(Mood::Waiting, text));
+    }
+    if let Some(step) = last.operators.iter().find(|o| o.rows_in > 0 && o.rows_out == 0) {
+        return Some(say(
+            Mood::Warning,
+            format!("no row came out of {}: {} went in in batch {}", step.name, rows(step.rows_in), last.batch_id),
+        ));
+    }
+    None
+}
+
+/// `2024-01-01 00:00:21` of microseconds since the epoch, UTC.
+fn clock_time(micros: i64) -> String {
+    match chrono::DateTime::from_timestamp_micros(micros) {
+        Some(time) if micros % 1_000_000 == 0 => time.format("%Y-%m-%d %H:%M:%S").to_string(),
+        Some(time) => time.format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+        None => micros.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{EventTime, OperatorProgress, SinkProgress, StateOperatorProgress};
+    use super::*;
+
+    fn facts<'a>(state: &'a QueryState, sources: &'a [SourceStatus], last: Option<&'a BatchProgress>) -> Facts<'a> {
+        Facts {
+            state,
+            mode: OutputMode::Append,
+            trigger: Trigger::Default,
+            sources,
+            last,
+            last_with_rows: last,
+            next_trigger: None,
+            waits_for_watermark: false,
+            delay: None,
+        }
+    }
+
+    fn source(connection: Connection) -> SourceStatus {
+        SourceStatus { stream: "lines".into(), description: "socket localhost:9999".into(), connection, ..SourceStatus::default() }
+    }
+
+    fn batch(operators: Vec<OperatorProgress>) -> BatchProgress {
+        BatchProgress { num_input_rows: 120, operators, sink: SinkProgress::default(), ..BatchProgress::default() }
+    }
+
+    #[test]
+    fn says_that_nobody_is_there() {
+        let refused = [source(Connection::Refused("connection refused".into()))];
+        let why = why(&facts(&QueryState::WaitingForData, &refused, None));
+        assert_eq!(why.sentence, "no connection: nobody listens at socket localhost:9999 (connection refused); trying again");
+        assert_eq!(why.mood, Mood::Warning);
+    }
+
+    #[test]
+    fn says_that_no_line_came() {
+        let connected = [source(Connection::Connected)];
+        let why = why(&facts(&QueryState::WaitingForData, &connected, None));
+        assert_eq!(why.sentence, "connected to socket localhost:9999, and no line came yet");
+    }
+
+    #[test]
+    fn says_which_filter_let_nothing_through() {
+        let last = batch(vec![OperatorProgress { name: "filter".into(), rows_in: 120, ..OperatorProgress::default() }]);
+        let why = why(&facts(&QueryState::WaitingForData, &[source(Connection::Connected)], Some(&last)));
+        assert_eq!(why.sentence, "no row passed the filter: 0 of 120 rows in batch 0");
+    }
+
+    #[test]
+    fn says_what_the_watermark_waits_for() {
+        let mut last = batch(vec![]);
+        last.event_time = Some(EventTime { max: Some(31_000_000), watermark: 0, ..EventTime::default() });
+        let mut facts = facts(&QueryState::WaitingForData, &[], Some(&last));
+        (facts.waits_for_watermark, facts.delay) = (true, Some(10_000_000));
+        assert_eq!(
+            why(&facts).sentence,
+            "append writes a group when the watermark passes its end; the watermark is at 1970-01-01 00:00:00, \
+             the latest event 1970-01-01 00:00:31 less 10.0 s: a group that ends at T needs an event after T + 10.0 s"
+        );
+    }
+
+    #[test]
+    fn says_that_rows_came_too_late() {
+        let mut last = batch(vec![]);
+        last.state_operators = vec![StateOperatorProgress { num_rows_dropped_by_watermark: 120, ..StateOperatorProgress::default() }];
+        let why = why(&facts(&QueryState::WaitingForData, &[], Some(&last)));
+        assert_eq!(why.sentence, "all 120 rows of batch 0 came too late: the watermark had passed them");
+    }
+}
