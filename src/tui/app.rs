@@ -75,6 +75,8 @@ pub struct App {
     pub(super) filter: String,
     pub(super) changed_first: bool,
     pub(super) table: Table,
+    /// The table is of an older batch: nobody looked at it meanwhile.
+    pub(super) stale: bool,
     /// Line of the table that the reader is on, if any.
     pub(super) selected: Option<usize>,
     /// First line shown, per panel.
@@ -102,6 +104,7 @@ impl App {
             filter: String::new(),
             changed_first: false,
             table: Table::default(),
+            stale: false,
             selected: None,
             top: [0; 6],
             first_column: 0,
@@ -164,8 +167,17 @@ impl App {
         Some(newest.saturating_sub(shown))
     }
 
+    /// Opens a panel.
+    pub(super) fn show(&mut self, panel: Panel) {
+        self.panel = panel;
+        if panel == Panel::Result && self.stale {
+            self.rebuild();
+        }
+    }
+
     /// Computes the table anew: after a new batch, a page back, another filter.
     pub(super) fn rebuild(&mut self) {
+        self.stale = false;
         let mode = self.snapshot.as_ref().map_or(OutputMode::Append, |s| s.mode);
         let view = View { mode, filter: &self.filter, changed_first: self.changed_first };
         self.table = match self.results() {

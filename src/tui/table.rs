@@ -11,8 +11,10 @@ use super::format;
 use crate::diagnostic::printable;
 use crate::progress::{BatchResult, DisplayRow, OutputMode};
 
-/// Lines kept at most; older batches beyond that are reached by paging back.
-const MAX_LINES: usize = 5_000;
+/// Rows stacked at most; older batches beyond that are reached by paging back.
+const MAX_LINES: usize = 1_000;
+/// Rows searched at most for the last with the same keys: a bound to the work per batch.
+const MAX_LOOKBACK: usize = 20_000;
 
 /// How a row relates to the batches before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,27 +103,57 @@ pub(super) fn build(results: &VecDeque<Arc<BatchResult>>, index: usize, view: Vi
     let Some(result) = results.get(index) else { return Table::default() };
     let shape = Shape::of(result, view.mode);
     let mut table = Table { kept: result.rows.len(), total: result.total_rows, ..Table::default() };
-    let stacked = view.mode != OutputMode::Complete;
-    for at in (0..=index).rev() {
-        let batch = &results[at];
-        if batch.columns != result.columns || table.lines.len() >= MAX_LINES {
-            break;
-        }
-        let rows = rows_of(results, at, &shape, view);
+    for (at, rows) in batches(results, index, &shape, view).into_iter().rev() {
         if at == index {
             table.matched = rows.len();
             table.changed = rows.iter().filter(|r| r.mark == Mark::Changed).count();
             table.added = rows.iter().filter(|r| r.mark == Mark::New).count();
         } else if !rows.is_empty() {
-            table.lines.push(TableLine::Batch { batch_id: batch.batch_id, rows: batch.total_rows });
+            table.lines.push(TableLine::Batch { batch_id: results[at].batch_id, rows: results[at].total_rows });
         }
         table.lines.extend(rows.into_iter().map(TableLine::Row));
-        if !stacked {
-            break;
-        }
     }
     table.columns = shape.columns(result, &table.lines);
     table
+}
+
+/// The batches to show with their rows, oldest first, up to the one at `index`.
+fn batches(results: &VecDeque<Arc<BatchResult>>, index: usize, shape: &Shape, view: View<'_>) -> Vec<(usize, Vec<TableRow>)> {
+    let shown = match view.mode {
+        OutputMode::Complete => index,
+        OutputMode::Append | OutputMode::Update => first_within(results, index, MAX_LINES),
+    };
+    let rows = |at: usize, before: &Before<'_>| (at, rows_of(&results[at], at, before, shape, view));
+    if view.mode == OutputMode::Update && !shape.keys.is_empty() {
+        // One walk from old to new, so that each row meets the last one with its keys.
+        let start = first_within(results, index, MAX_LOOKBACK).min(shown);
+        let from_the_first = start == 0 && results[0].batch_id == 0;
+        let mut before = Before::Keyed { keys: &shape.keys, rows: HashMap::new(), whole: from_the_first };
+        let mut all = Vec::new();
+        for (at, result) in results.iter().enumerate().take(index + 1).skip(start) {
+            if at >= shown {
+                // The very first batch has nothing to differ from.
+                all.push(rows(at, if at == 0 { &Before::Nothing } else { &before }));
+            }
+            before.learn(result);
+        }
+        return all;
+    }
+    (shown..=index).map(|at| rows(at, &Before::of(results, at, &shape.keys, view.mode))).collect()
+}
+
+/// The first of the results up to `index` such that all from it on hold at most `rows` rows; `index` itself at least.
+fn first_within(results: &VecDeque<Arc<BatchResult>>, index: usize, rows: usize) -> usize {
+    let mut total = results[index].rows.len();
+    let mut first = index;
+    while let Some(before) = first.checked_sub(1).map(|at| &results[at]) {
+        total += before.rows.len();
+        if total > rows || before.columns != results[index].columns {
+            break;
+        }
+        first -= 1;
+    }
+    first
 }
 
 /// Which columns of the result become which columns of the screen.
@@ -188,9 +220,7 @@ impl Shape {
     }
 }
 
-fn rows_of(results: &VecDeque<Arc<BatchResult>>, at: usize, shape: &Shape, view: View<'_>) -> Vec<TableRow> {
-    let result = &results[at];
-    let before = Before::of(results, at, &shape.keys, view.mode);
+fn rows_of(result: &BatchResult, at: usize, before: &Before<'_>, shape: &Shape, view: View<'_>) -> Vec<TableRow> {
     let wanted = view.filter.to_lowercase();
     let mut rows: Vec<TableRow> = result
         .rows
@@ -246,16 +276,19 @@ impl<'a> Before<'a> {
                 let rows = last.rows.iter().map(|row| (key_of(row, Some(keys)), row)).collect();
                 Before::Keyed { keys, rows, whole: is_whole(last) }
             }
-            OutputMode::Update if keys.is_empty() => match &last.rows[..] {
+            // With keys, update mode learns batch by batch.
+            OutputMode::Update => match &last.rows[..] {
                 [one] if results[at].rows.len() == 1 => Before::Single(one),
                 _ => Before::Nothing,
             },
-            OutputMode::Update => {
-                let earlier = || results.iter().take(at);
-                let rows = earlier().flat_map(|r| r.rows.iter()).map(|row| (key_of(row, Some(keys)), row)).collect();
-                let whole = results.front().is_some_and(|r| r.batch_id == 0) && earlier().all(|r| is_whole(r));
-                Before::Keyed { keys, rows, whole }
-            }
+        }
+    }
+
+    /// Takes the rows of a batch as the last of their keys.
+    fn learn(&mut self, result: &'a BatchResult) {
+        if let Before::Keyed { keys, rows, whole } = self {
+            *whole &= is_whole(result);
+            rows.extend(result.rows.iter().map(|row| (key_of(row, Some(keys)), row)));
         }
     }
 
@@ -319,7 +352,9 @@ fn change_of(before: Option<&str>, now: Option<&str>) -> String {
     match (before.parse::<f64>(), now.parse::<f64>()) {
         (Ok(before), Ok(now)) if before.is_finite() && now.is_finite() && before != now => {
             let digits = decimals(&before.to_string()).max(decimals(&now.to_string())).min(4);
-            shorter(&format!("{:+.digits$}", now - before))
+            let change = format!("{:+.digits$}", now - before);
+            let change = if digits > 0 { change.trim_end_matches('0').trim_end_matches('.') } else { &change };
+            format::grouped(change).into_owned()
         }
         _ => String::new(),
     }

@@ -48,7 +48,8 @@ fn on_snapshot(app: &mut App, snapshot: QuerySnapshot) {
     app.gone = false;
     app.snapshot = Some(snapshot);
     if changed && app.held.is_none() {
-        app.rebuild();
+        app.stale = true;
+        app.show(app.panel);
     }
     if at_end {
         let lines = app.snapshot.as_ref().map_or(0, |s| s.log.len());
@@ -110,7 +111,7 @@ fn refilter(app: &mut App) {
 
 fn act(app: &mut App, action: Action) -> Option<Effect> {
     match action {
-        Action::Show(panel) => app.panel = panel,
+        Action::Show(panel) => app.show(panel),
         Action::NextQuery => return step_query(app, 1),
         Action::PreviousQuery => return step_query(app, -1),
         Action::QueryList => app.layer = Some(Layer::Queries { selected: next_in_list(app) }),
@@ -274,7 +275,7 @@ fn back(app: &mut App) {
             refilter(app);
         }
         Some(Layer::Help { .. } | Layer::Queries { .. } | Layer::Row { .. } | Layer::ConfirmStop) => {}
-        None if app.panel != Panel::Result => app.panel = Panel::Result,
+        None if app.panel != Panel::Result => app.show(Panel::Result),
         None if !app.filter.is_empty() => {
             app.filter.clear();
             refilter(app);

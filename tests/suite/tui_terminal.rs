@@ -48,13 +48,12 @@ fn dashboard_child() {
         return;
     }
     let left = tui::run(&Canned, "counts", Options { zone: Tz::UTC, theme: Theme::Plain }).unwrap();
-    print!("{}", left.last_table);
     let way = match left.way {
         Way::Quit => "by q",
         Way::Interrupt => "by Ctrl-C",
         Way::Told => "as told",
     };
-    println!("left {} {way}", left.query);
+    writeln!(std::io::stdout(), "{}left {} {way}", left.last_table, left.query).unwrap();
 }
 
 struct Screen {
@@ -117,7 +116,7 @@ impl Screen {
     }
 
     /// Waits for the end of the child: the terminal is as it was, with `text` on it.
-    fn is_restored(mut self, text: &str) {
+    fn ends_restored_with(mut self, text: &str) {
         self.until(text, |screen| !screen.alternate_screen() && screen.contents().contains(text));
         assert!(!self.parser.screen().hide_cursor(), "the cursor is back");
         self.child.wait().unwrap();
@@ -147,7 +146,7 @@ fn keys_panels_and_leaving() {
     screen.shows("refused on purpose: Stop(\"per_window\")");
     screen.press("\x0c");
     screen.press("q");
-    screen.is_restored("left per_window by q");
+    screen.ends_restored_with("left per_window by q");
 }
 
 #[test]
@@ -169,7 +168,7 @@ fn control_c_leaves_and_the_last_table_stays() {
     screen.press("\x03");
     screen.shows("left counts by Ctrl-C");
     assert!(screen.text().contains("query         175"), "{}", screen.text());
-    screen.is_restored("left counts by Ctrl-C");
+    screen.ends_restored_with("left counts by Ctrl-C");
 }
 
 #[test]
@@ -177,5 +176,5 @@ fn a_panic_gives_the_terminal_back_before_it_is_reported() {
     let mut screen = Screen::open();
     screen.shows("1 Result");
     screen.press("p");
-    screen.is_restored("a panic on purpose");
+    screen.ends_restored_with("a panic on purpose");
 }
