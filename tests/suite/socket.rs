@@ -2,11 +2,12 @@
 
 use crate::streams::{Stream, clock, resources, scan, texts};
 use eddyline::engine::Resources;
-use eddyline::engine::source::Source;
+use eddyline::engine::source::{Source, declared_schema, socket};
 use eddyline::progress::Connection;
-use eddyline::types::DataType;
+use eddyline::types::{DataType, Field};
 use std::io::{BufWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -163,6 +164,43 @@ fn queries_share_a_connection() {
 }
 
 #[test]
+fn a_watched_stream_is_connected_before_it_is_read() {
+    let (listener, port) = listener();
+    let resources = resources();
+    let options = [("host", "127.0.0.1"), ("port", port.as_str())].map(|(k, v)| (k.to_string(), v.to_string()));
+    let watched = socket::watch("Lines", &options, clock(), &resources).unwrap();
+    assert_eq!(watched.settled(Duration::from_secs(60)), Connection::Connected);
+    let (mut peer, _) = listener.accept().unwrap();
+    send(&mut peer, b"early\n");
+    let mut stream = open_with(&resources, &port, &[]);
+    assert_eq!(stream.lines(1), ["early"]);
+    drop(stream);
+    let mut stream = open_with(&resources, &port, &[]);
+    send(&mut peer, b"later\n");
+    assert_eq!(stream.lines(1), ["later"]);
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn columns_follow_from_the_options() {
+    let columns = |options: &[(&str, &str)], declared: Option<Vec<Field>>| {
+        let options: Vec<_> = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        declared_schema("socket", &options, declared).map(|fields| fields.iter().map(|f| format!("{} {}", f.name, f.data_type)).collect())
+    };
+    let own = || Some(vec![Field::new("id", DataType::BigInt)]);
+    let expect = |names: &[&str]| Ok(names.iter().map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(columns(&[], None), expect(&["value string"]));
+    assert_eq!(columns(&[("includetimestamp", "true")], None), expect(&["value string", "timestamp timestamp"]));
+    assert_eq!(columns(&[("format", "json")], own()), expect(&["id bigint"]));
+    let refused = |options: &[(&str, &str)], declared| columns(options, declared).unwrap_err().to_string();
+    assert_eq!(refused(&[], own()), "socket of plain lines has its own columns: value STRING");
+    assert_eq!(refused(&[("format", "csv")], None), "socket with format 'csv' needs its columns declared");
+    assert_eq!(refused(&[("format", "xml")], None), "option format of socket is 'xml', but must be json, csv or text");
+    assert_eq!(refused(&[("format", "json"), ("includeTimestamp", "true")], own()), "includeTimestamp goes with plain lines only");
+}
+
+#[test]
 fn a_reader_that_leaves_frees_its_backlog() {
     let (listener, port) = listener();
     let resources = resources();
@@ -288,7 +326,7 @@ fn a_slow_reader_holds_the_sender_back() {
         }
         let status = stream.source.status();
         assert!(status.buffered_rows <= status.capacity_rows && status.buffered_bytes <= status.capacity_bytes, "{status:?}");
-        stream.wake.wait(std::time::Duration::from_millis(20));
+        stream.wake.wait(Duration::from_millis(20));
     }
     writer.join().unwrap();
     assert_eq!(stream.source.status().received_rows, LINES);
@@ -315,7 +353,7 @@ fn nothing_is_lost_under_load() {
                 count += 1;
             }
         }
-        stream.wake.wait(std::time::Duration::from_millis(20));
+        stream.wake.wait(Duration::from_millis(20));
     }
     writer.join().unwrap();
     assert_eq!((count, sum), (LINES, LINES * (LINES - 1) / 2));
@@ -349,4 +387,35 @@ fn bad_options_are_explained() {
     for (options, message, help) in cases {
         assert_eq!(refuse(&options), (message.to_string(), help.to_string()));
     }
+}
+
+#[test]
+fn formats_that_we_lack_are_explained() {
+    let refuse = |format: &str| {
+        let error = Stream::open(&scan(format, &[], &[]), &resources(), clock()).err().unwrap();
+        (error.to_string(), error.failure().help.clone().unwrap())
+    };
+    let (message, help) = refuse("flume");
+    assert_eq!(message, "[DATA_SOURCE_NOT_FOUND] there is no source format flume");
+    assert!(help.contains("socket"), "{help}");
+    assert_eq!(refuse("sockets").1, "did you mean socket?");
+    assert!(refuse("carrier-pigeon").1.starts_with("formats: socket"));
+}
+
+#[test]
+fn typed_lines_become_columns() {
+    let (listener, port) = listener();
+    let options = [("host", "127.0.0.1"), ("port", port.as_str()), ("format", "json"), ("mode", "DROPMALFORMED")];
+    let columns = [("id", DataType::BigInt), ("status", DataType::String)];
+    let mut stream = Stream::open(&scan("socket", &options, &columns), &resources(), clock()).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    send(&mut peer, b"{\"id\":1,\"status\":\"paid\"}\nnonsense\n{\"status\":\"n\xc3\xa9w\"}\n");
+    stream.until("received", |s| s.received_rows == 3);
+    let frames = stream.batch();
+    assert_eq!(frames[0].columns()[0].i64().unwrap().iter().collect::<Vec<_>>(), [Some(1), None]);
+    assert_eq!(frames[0].columns()[1].str().unwrap().iter().collect::<Vec<_>>(), [Some("paid"), Some("n\u{e9}w")]);
+    let status = stream.source.status();
+    assert_eq!((status.bad_rows, status.sample.as_deref()), (1, Some("nonsense")));
+    let refused = Stream::open(&scan("socket", &[&options[..3], &[("multiLine", "true")]].concat(), &columns), &resources(), clock());
+    assert_eq!(refused.err().unwrap().to_string(), "option multiLine goes with files: here each line is a record in UTF-8");
 }

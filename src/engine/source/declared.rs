@@ -10,17 +10,27 @@ pub(crate) struct Declared<'a> {
     format: &'a str,
     options: &'a [(String, String)],
     asked: RefCell<Vec<&'static str>>,
+    /// Read, and meant for one reader only.
+    taken: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Declared<'a> {
     pub(crate) fn new(format: &'a str, options: &'a [(String, String)]) -> Declared<'a> {
-        Declared { format, options, asked: RefCell::default() }
+        Declared { format, options, asked: RefCell::default(), taken: RefCell::default() }
     }
 
     /// The value as written.
     pub(crate) fn text(&self, name: &'static str) -> Option<&'a str> {
         self.asked.borrow_mut().push(name);
+        if self.taken.borrow().contains(&name) {
+            return None;
+        }
         self.options.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// From now on the option looks as if it was not given: its value was meant for who read it.
+    pub(crate) fn take(&self, name: &'static str) {
+        self.taken.borrow_mut().push(name);
     }
 
     /// A value of whole numbers from `least` to `most`.

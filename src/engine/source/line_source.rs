@@ -5,18 +5,13 @@
 //! that come then.
 
 use crate::checkpoint::Offset;
-use crate::engine::source::declared::Declared;
+use crate::engine::EngineError;
+use crate::engine::source::line_format::DecodeLines;
 use crate::engine::source::queue::{Cursor, Lines};
 use crate::engine::source::rate_limit::{BatchFacts, RateLimit, RateSettings};
 use crate::engine::source::receivers::Receiver;
-use crate::engine::source::{ReadTask, Signal, Source, SourceContext};
-use crate::engine::{EngineError, Frame};
-use crate::plan::expr::ColumnId;
-use crate::plan::logical::{Column, Scan};
+use crate::engine::source::{ReadTask, Signal, Source};
 use crate::progress::{Connection, SourceStatus};
-use polars::prelude::*;
-use polars_arrow::array::{Utf8ViewArray, View};
-use polars_arrow::datatypes::ArrowDataType;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,22 +20,6 @@ use std::time::Duration;
 const TASK_BYTES: usize = 1 << 20;
 /// How long `latest` waits at a time for standard input that is still being read.
 const WAIT: Duration = Duration::from_millis(200);
-
-/// Rows that some lines gave.
-pub struct Decoded {
-    /// One row per line, or more, or fewer.
-    pub frame: Frame,
-    /// Lines that did not decode.
-    pub bad: u64,
-    /// One of them, escaped.
-    pub sample: Option<String>,
-}
-
-/// Lines → columns. Runs on several workers at once.
-pub trait DecodeLines: Send + Sync {
-    /// The rows of `lines`, in order.
-    fn decode(&self, lines: &[Lines]) -> Result<Decoded, EngineError>;
-}
 
 /// Counts that decoding tasks leave behind.
 #[derive(Debug, Default)]
@@ -278,66 +257,4 @@ fn lines_of(offset: &Offset) -> Result<u64, EngineError> {
     digits
         .and_then(|d| d.parse().ok())
         .ok_or_else(|| EngineError::user(format!("{offset} is no position in a stream of lines: it should look like {{\"lines\":42}}")))
-}
-
-/// What decodes the lines of a stream: its `format` and that format's options. Refuses options that nobody reads.
-pub(super) fn decoder(scan: &Scan, _context: &SourceContext, declared: &Declared<'_>) -> Result<Arc<dyn DecodeLines>, EngineError> {
-    declared.boolean("includeTimestamp")?;
-    match declared.text("format").map(str::to_lowercase).as_deref() {
-        None | Some("text") => {
-            declared.finish()?;
-            Ok(Arc::new(PlainLines::new(&scan.columns)))
-        }
-        Some(other) => Err(declared.bad("format", other, "json, csv or text")),
-    }
-}
-
-/// Plain lines: `value STRING`, and with `includeTimestamp` `timestamp TIMESTAMP`.
-pub struct PlainLines {
-    columns: Vec<(ColumnId, PlainColumn)>,
-}
-
-#[derive(Clone, Copy)]
-enum PlainColumn {
-    Value,
-    Timestamp,
-}
-
-impl PlainLines {
-    /// For the columns in use.
-    pub fn new(columns: &[Column]) -> PlainLines {
-        let kind = |c: &Column| if c.name.eq_ignore_ascii_case("timestamp") { PlainColumn::Timestamp } else { PlainColumn::Value };
-        PlainLines { columns: columns.iter().map(|c| (c.id, kind(c))).collect() }
-    }
-}
-
-impl DecodeLines for PlainLines {
-    fn decode(&self, lines: &[Lines]) -> Result<Decoded, EngineError> {
-        let rows = lines.iter().map(Lines::len).sum();
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for (_, column) in &self.columns {
-            columns.push(match column {
-                PlainColumn::Value => text_column(lines)?,
-                PlainColumn::Timestamp => {
-                    // Spark's socket source takes the time in milliseconds.
-                    let times: Vec<i64> = lines.iter().flat_map(Lines::arrivals).map(|at| at.div_euclid(1000) * 1000).collect();
-                    Int64Chunked::from_vec(PlSmallStr::EMPTY, times).into_series()
-                }
-            });
-        }
-        let frame = Frame::new(self.columns.iter().map(|(id, _)| *id).collect(), columns, rows);
-        Ok(Decoded { frame, bad: 0, sample: None })
-    }
-}
-
-/// The lines as a string column of views over the chunks: nothing but short strings is copied.
-pub fn text_column(lines: &[Lines]) -> Result<Series, EngineError> {
-    let mut views: Vec<View> = Vec::with_capacity(lines.iter().map(Lines::len).sum());
-    for (index, slice) in lines.iter().enumerate() {
-        let bytes = slice.bytes();
-        views.extend(slice.ranges().iter().map(|r| View::new_from_bytes(&bytes[r.range()], index as u32, r.start)));
-    }
-    let buffers = lines.iter().map(|slice| slice.shared_bytes().values().clone()).collect();
-    let array = Utf8ViewArray::try_new(ArrowDataType::Utf8View, views.into(), buffers, None)?;
-    Ok(StringChunked::with_chunk(PlSmallStr::EMPTY, array).into_series())
 }

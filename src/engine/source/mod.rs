@@ -5,6 +5,7 @@ use crate::engine::clock::Clock;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Scan;
 use crate::progress::SourceStatus;
+use crate::types::{DataType, Field};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ mod declared;
 pub(crate) mod decode;
 pub mod files;
 mod glob;
+pub mod line_format;
 pub mod line_source;
 pub mod lines;
 pub mod queue;
@@ -20,6 +22,7 @@ pub mod rate_limit;
 pub mod receivers;
 pub mod socket;
 pub mod stdin;
+mod unknown;
 
 /// A share of a range of rows, decoded on the worker pool; its frame has the ids of the scan's columns.
 pub type ReadTask = Box<dyn FnOnce() -> Result<Frame, EngineError> + Send>;
@@ -123,9 +126,28 @@ const FORMATS: &[(&str, Open)] = &[
 pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Box<dyn Source>, EngineError> {
     match FORMATS.iter().find(|(format, _)| *format == scan.format) {
         Some((_, open)) => open(scan, context, resources),
-        None => {
-            let known: Vec<_> = FORMATS.iter().map(|(format, _)| *format).collect();
-            Err(EngineError::user(format!("there is no source format {}", scan.format)).help(format!("formats: {}", known.join(", "))))
-        }
+        None => Err(no_such(&scan.format)),
     }
+}
+
+/// The columns of a stream or table: those declared, or those that its format gives.
+///
+/// # Errors
+/// A format that does not exist; columns where the format has its own, or none where it needs them.
+pub fn declared_schema(format: &str, options: &[(String, String)], declared: Option<Vec<Field>>) -> Result<Vec<Field>, EngineError> {
+    match format {
+        "socket" | "stdin" => line_format::columns(format, options, declared),
+        "rate" | "rate-micro-batch" => rate::columns(format, declared),
+        "text" => Ok(declared.unwrap_or_else(|| vec![Field::new("value", DataType::String)])),
+        "csv" | "json" | "parquet" => declared.ok_or_else(|| {
+            EngineError::data("UNABLE_TO_INFER_SCHEMA", format!("the columns of {format} are not known"))
+                .help(format!("declare them: CREATE STREAM name (id BIGINT, status STRING) USING {format} OPTIONS (path '…')"))
+        }),
+        _ => Err(no_such(format)),
+    }
+}
+
+fn no_such(format: &str) -> EngineError {
+    let known: Vec<_> = FORMATS.iter().map(|(format, _)| *format).collect();
+    unknown::unknown_format(format, &known)
 }

@@ -86,8 +86,8 @@ impl Lines {
         self.from == self.to
     }
 
-    /// The bytes that [`ranges`](Lines::ranges) point into: valid UTF-8 within each line. Between lines stand line
-    /// ends and lines that were dropped.
+    /// The bytes that [`ranges`](Lines::ranges) point into: valid UTF-8. Between lines stand line ends and lines that
+    /// were dropped.
     pub fn bytes(&self) -> &[u8] {
         self.chunk.bytes.values().as_slice()
     }
@@ -105,6 +105,13 @@ impl Lines {
     /// The lines.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.ranges().iter().map(|r| &self.bytes()[r.range()])
+    }
+
+    /// The lines as text.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        // Receivers repair every line, so the check passes; it is one pass over bytes that are read next anyway.
+        let text = std::str::from_utf8(self.bytes()).unwrap_or_default();
+        self.ranges().iter().map(|r| text.get(r.range()).unwrap_or_default())
     }
 
     /// When each line arrived, microseconds since the epoch.
@@ -249,12 +256,14 @@ pub struct LineQueue {
     room: Notify,
     /// … and for one on a thread of its own.
     room_changed: Condvar,
+    connection_changed: Condvar,
 }
 
 impl LineQueue {
     /// An empty queue.
     pub fn new(limits: QueueLimits, clock: Arc<dyn Clock>) -> LineQueue {
-        LineQueue { state: Mutex::default(), limits, clock, room: Notify::new(), room_changed: Condvar::new() }
+        let (room, room_changed, connection_changed) = (Notify::new(), Condvar::new(), Condvar::new());
+        LineQueue { state: Mutex::default(), limits, clock, room, room_changed, connection_changed }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -373,7 +382,15 @@ impl LineQueue {
         if state.connection != connection {
             state.connection = connection;
             state.wake();
+            self.connection_changed.notify_all();
         }
+    }
+
+    /// The state of the connection, once it is another than connecting for the first time or after `at_most`.
+    pub fn connection(&self, at_most: Duration) -> Connection {
+        let connecting = |state: &mut State| state.connection == Connection::Connecting(None);
+        let waited = self.connection_changed.wait_timeout_while(self.state(), at_most, connecting);
+        waited.unwrap_or_else(PoisonError::into_inner).0.connection.clone()
     }
 
     /// No line will come any more.
@@ -384,6 +401,7 @@ impl LineQueue {
         let now = self.micros();
         state.end_of_wait(now);
         state.wake();
+        self.connection_changed.notify_all();
     }
 
     /// The figures of this moment.

@@ -15,7 +15,8 @@ use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::{Column, Scan};
 use crate::progress::{Connection, SourceStatus};
-use polars::prelude::*;
+use crate::types::{DataType, Field};
+use polars::prelude::{Int64Chunked, IntoSeries, PlSmallStr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,19 @@ pub fn open_micro_batch(scan: &Scan, _: &SourceContext, _: &Resources) -> Result
         frozen: Frozen::No,
         most: 0,
     }))
+}
+
+/// The columns of both: `timestamp TIMESTAMP, value BIGINT`.
+///
+/// # Errors
+/// Columns that were declared.
+pub fn columns(format: &str, declared: Option<Vec<Field>>) -> Result<Vec<Field>, EngineError> {
+    match declared {
+        None => Ok(vec![Field::new("timestamp", DataType::Timestamp), Field::new("value", DataType::BigInt)]),
+        Some(_) => {
+            Err(EngineError::user(format!("{format} has its own columns: timestamp TIMESTAMP, value BIGINT")).help("leave the columns out"))
+        }
+    }
 }
 
 fn partitions(declared: &Declared<'_>) -> Result<Option<u64>, EngineError> {

@@ -4,10 +4,12 @@
 //! first query starts the receiver, the last one to leave ends it.
 
 use crate::engine::source::queue::LineQueue;
+use crate::progress::Connection;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 /// A running receiver and its queue. Dropping it ends the work.
 pub struct Receiver {
@@ -19,6 +21,11 @@ impl Receiver {
     /// The queue it fills.
     pub fn queue(&self) -> &Arc<LineQueue> {
         &self.queue
+    }
+
+    /// The state of the connection, once the first attempt has ended or after `at_most`.
+    pub fn settled(&self, at_most: Duration) -> Connection {
+        self.queue.connection(at_most)
     }
 }
 

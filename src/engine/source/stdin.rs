@@ -5,7 +5,8 @@
 
 use crate::engine::clock::Clock;
 use crate::engine::source::declared::Declared;
-use crate::engine::source::line_source::{self, LineSource, LineSourceParts};
+use crate::engine::source::line_format;
+use crate::engine::source::line_source::{LineSource, LineSourceParts};
 use crate::engine::source::lines::Splitter;
 use crate::engine::source::queue::{LineQueue, QueueLimits};
 use crate::engine::source::receivers::{Receiver, Receivers};
@@ -27,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Box<dyn Source>, EngineError> {
     let declared = Declared::new("stdin", &scan.options);
     let max_line = socket::max_line_bytes(&declared)?;
-    let decoder = line_source::decoder(scan, context, &declared)?;
+    let decoder = line_format::decoder(scan, context, &declared)?;
     let receiver = resources
         .shared::<Receivers>()
         .stdin(|| start(io::stdin(), max_line, QueueLimits::default(), Arc::clone(&context.clock)))
@@ -36,7 +37,7 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
 }
 
 /// A query's end of a receiver whose input ends.
-fn source(scan: &Scan, context: &SourceContext, receiver: Arc<Receiver>, decoder: Arc<dyn line_source::DecodeLines>) -> LineSource {
+fn source(scan: &Scan, context: &SourceContext, receiver: Arc<Receiver>, decoder: Arc<dyn line_format::DecodeLines>) -> LineSource {
     let mut source = LineSource::new(LineSourceParts {
         stream: scan.name.clone(),
         description: "standard input".to_string(),
@@ -141,7 +142,7 @@ mod tests {
         let wake = Arc::new(Signal::default());
         let context = SourceContext { wake, clock: Arc::clone(&clock), zone: chrono_tz::UTC, query: "q".to_string() };
         let receiver = Arc::new(start(input, MAX_LINE_BYTES, limits, clock).unwrap());
-        let decoder = line_source::decoder(&scan, &context, &Declared::new("stdin", &scan.options)).unwrap();
+        let decoder = line_format::decoder(&scan, &context, &Declared::new("stdin", &scan.options)).unwrap();
         source(&scan, &context, receiver, decoder)
     }
 

@@ -10,7 +10,8 @@ mod text;
 pub(crate) mod time;
 
 use super::declared::Declared;
-use super::line_source::Decoded;
+use super::line_format::{Decoded, DecodeLines};
+use super::queue::Lines;
 use crate::diagnostic::printable;
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
@@ -170,6 +171,26 @@ impl RowFormat {
                 Ok(Decoded { frame: Frame::new(self.ids.clone(), columns, rows), bad: bad.count, sample: bad.sample })
             }
         }
+    }
+}
+
+/// Lines that a receiver cut, one record each.
+impl DecodeLines for RowFormat {
+    fn decode(&self, lines: &[Lines]) -> Result<Decoded, EngineError> {
+        if let Kind::Json(options) = &self.kind {
+            let mut decoder = JsonDecoder::new(&self.fields, options.clone());
+            decoder.reserve(lines.iter().map(Lines::len).sum());
+            lines.iter().flat_map(Lines::texts).try_for_each(|text| decoder.push_text(text))?;
+            let rows = decoder.rows();
+            let (columns, bad) = decoder.finish()?;
+            return Ok(Decoded { frame: Frame::new(self.ids.clone(), columns, rows), bad: bad.count, sample: bad.sample });
+        }
+        let mut bytes = Vec::with_capacity(lines.iter().map(|l| l.weight() + l.len()).sum());
+        for line in lines.iter().flat_map(Lines::iter) {
+            bytes.extend_from_slice(line);
+            bytes.push(b'\n');
+        }
+        RowFormat::decode(self, bytes, false)
     }
 }
 

@@ -12,7 +12,7 @@
 mod open;
 
 pub(super) use open::max_line_bytes;
-pub use open::open;
+pub use open::{open, watch};
 
 use crate::engine::clock::Clock;
 use crate::engine::runtime;

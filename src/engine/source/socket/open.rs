@@ -1,11 +1,13 @@
 //! `CREATE STREAM … USING socket OPTIONS (…)` → a source.
 
 use super::{SocketMode, SocketOptions};
+use crate::engine::clock::Clock;
 use crate::engine::source::declared::Declared;
-use crate::engine::source::line_source::{self, LineSource, LineSourceParts};
+use crate::engine::source::line_format;
+use crate::engine::source::line_source::{LineSource, LineSourceParts};
 use crate::engine::source::lines::MAX_LINE_BYTES;
 use crate::engine::source::queue::QueueLimits;
-use crate::engine::source::receivers::Receivers;
+use crate::engine::source::receivers::{Receiver, Receivers};
 use crate::engine::source::{Source, SourceContext};
 use crate::engine::{EngineError, Resources};
 use crate::plan::logical::Scan;
@@ -18,12 +20,8 @@ use std::sync::Arc;
 pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Box<dyn Source>, EngineError> {
     let declared = Declared::new("socket", &scan.options);
     let options = read(&declared)?;
-    let decoder = line_source::decoder(scan, context, &declared)?;
-    let receivers = resources.shared::<Receivers>();
-    // The reader's format is no part of the key: it is each query's own.
-    let key = format!("{} {options:?}", scan.name.to_lowercase());
-    let clock = Arc::clone(&context.clock);
-    let receiver = receivers.get(key, || super::start(options.clone(), QueueLimits::default(), clock));
+    let decoder = line_format::decoder(scan, context, &declared)?;
+    let receiver = receiver(&scan.name, &options, Arc::clone(&context.clock), resources);
     let mut source = LineSource::new(LineSourceParts {
         stream: scan.name.clone(),
         description: format!("socket {}", options.address()),
@@ -37,18 +35,29 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     Ok(Box::new(source))
 }
 
+/// Starts the receiver of a socket stream before any query reads from it, and keeps it while the value lives. Lines wait
+/// with the sender until the first query joins. [`Receiver::settled`] tells whether the peer is there.
+///
+/// # Errors
+/// Options that do not fit the receiver.
+pub fn watch(name: &str, options: &[(String, String)], clock: Arc<dyn Clock>, resources: &Resources) -> Result<Arc<Receiver>, EngineError> {
+    let options = read(&Declared::new("socket", options))?;
+    Ok(receiver(name, &options, clock, resources))
+}
+
+/// The stream's receiver. The reader's format is no part of its key: it is each query's own.
+fn receiver(name: &str, options: &SocketOptions, clock: Arc<dyn Clock>, resources: &Resources) -> Arc<Receiver> {
+    let key = format!("{} {options:?}", name.to_lowercase());
+    resources.shared::<Receivers>().get(key, || super::start(options.clone(), QueueLimits::default(), clock))
+}
+
 /// The receiver's options.
 fn read(declared: &Declared<'_>) -> Result<SocketOptions, EngineError> {
     let missing = |what: &str| {
         EngineError::user(format!("a socket stream needs the {what} to read from"))
             .help("for example OPTIONS (host 'localhost', port 9999)")
     };
-    let mode = match declared.text("mode") {
-        None => SocketMode::Connect,
-        Some(text) if text.eq_ignore_ascii_case("connect") => SocketMode::Connect,
-        Some(text) if text.eq_ignore_ascii_case("listen") => SocketMode::Listen,
-        Some(text) => return Err(declared.bad("mode", text, "connect (the peer listens, as nc -lk does) or listen")),
-    };
+    let mode = socket_mode(declared)?;
     let host = match declared.text("host").map(str::trim) {
         Some(host) if !host.is_empty() => host.to_string(),
         _ => return Err(missing("host")),
@@ -65,6 +74,19 @@ fn read(declared: &Declared<'_>) -> Result<SocketOptions, EngineError> {
         reconnect: declared.boolean("reconnect")?.unwrap_or(true),
         max_line_bytes: max_line_bytes(declared)?,
     })
+}
+
+/// `mode` is an option of sockets and, with other values, of the readers of records.
+fn socket_mode(declared: &Declared<'_>) -> Result<SocketMode, EngineError> {
+    let Some(text) = declared.text("mode") else { return Ok(SocketMode::Connect) };
+    let mode = match text.to_ascii_lowercase().as_str() {
+        "connect" => SocketMode::Connect,
+        "listen" => SocketMode::Listen,
+        "permissive" | "dropmalformed" | "failfast" if declared.text("format").is_some() => return Ok(SocketMode::Connect),
+        _ => return Err(declared.bad("mode", text, "connect (the peer listens, as nc -lk does) or listen")),
+    };
+    declared.take("mode");
+    Ok(mode)
 }
 
 /// `maxLineBytes`, which every source of lines has. A line has to fit the queue many times over.
