@@ -10,7 +10,7 @@ mod text;
 pub(crate) mod time;
 
 use super::declared::Declared;
-use super::line_format::{Decoded, DecodeLines};
+use super::line_format::{DecodeLines, Decoded};
 use super::queue::Lines;
 use crate::diagnostic::printable;
 use crate::engine::{EngineError, Frame};
