@@ -12,6 +12,7 @@ pub mod operator;
 pub mod pool;
 pub mod query;
 mod query_state;
+pub mod render_json;
 pub mod resources;
 pub mod runtime;
 pub mod sink;

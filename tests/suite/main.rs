@@ -9,6 +9,7 @@ mod files;
 mod lang;
 mod queue;
 mod rate;
+mod render_json;
 mod socket;
 mod spark;
 mod streams;

@@ -18,6 +18,7 @@ mod gather;
 mod hash;
 pub mod interval;
 mod java_regex;
+pub mod json_write;
 mod kernels;
 mod keys;
 mod like;

@@ -4,7 +4,8 @@ use super::builder::{Builder, ListCells, MapCells, StructCells};
 use super::json_scan::{Fault, MAX_NESTING, Raw, Scanner, Token, unescape};
 use super::number;
 use super::time::{self, Pattern, TimeReader};
-use crate::types::DataType;
+use crate::engine::eval::parse;
+use crate::types::{DataType, DayTimeField, YearMonthField};
 use base64::Engine as _;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ pub(super) enum Node {
     Date(Option<Pattern>),
     Timestamp(Option<Pattern>),
     TimestampNtz(Option<Pattern>),
-    Months,
-    Micros,
+    Months(YearMonthField, YearMonthField),
+    Micros(DayTimeField, DayTimeField),
     Calendar,
     Array(Box<Node>),
     Map(Box<Node>),
@@ -62,8 +63,8 @@ impl Node {
             DataType::Date => Node::Date(patterns.date.clone()),
             DataType::Timestamp => Node::Timestamp(patterns.timestamp.clone()),
             DataType::TimestampNtz => Node::TimestampNtz(patterns.timestamp_ntz.clone()),
-            DataType::YearMonthInterval(..) => Node::Months,
-            DataType::DayTimeInterval(..) => Node::Micros,
+            DataType::YearMonthInterval(from, to) => Node::Months(*from, *to),
+            DataType::DayTimeInterval(from, to) => Node::Micros(*from, *to),
             DataType::CalendarInterval => Node::Calendar,
             DataType::Array(element) => Node::Array(Box::new(Node::new(element, patterns))),
             DataType::Map(_, value) => Node::Map(Box::new(Node::new(value, patterns))),
@@ -181,7 +182,7 @@ impl Reader {
             }
             (Node::Timestamp(None), Builder::Int64(cells)) if scan.peek() == Some(b'"') => {
                 let raw = scan.string(b'"')?;
-                cells.push(self.times.timestamp(unescape(raw, &mut self.scratch).as_bytes()).ok_or(Fault::Mismatch)?);
+                cells.push(self.times.timestamp(unescape(raw, &mut self.scratch)).ok_or(Fault::Mismatch)?);
                 Ok(())
             }
             _ => self.rarer(scan, node, builder, depth),
@@ -268,18 +269,18 @@ impl Reader {
         match (node, builder) {
             (Node::Timestamp(pattern), Builder::Int64(cells)) => cells.push(match pattern {
                 Some(pattern) => pattern.parse(text)?,
-                None => self.times.timestamp(text.as_bytes())?,
+                None => self.times.timestamp(text)?,
             }),
             (Node::TimestampNtz(pattern), Builder::Int64(cells)) => cells.push(match pattern {
                 Some(pattern) => pattern.parse(text)?,
-                None => self.times.timestamp_ntz(text.as_bytes())?,
+                None => self.times.timestamp_ntz(text)?,
             }),
             (Node::Date(pattern), Builder::Int32(cells)) => cells.push(match pattern {
                 Some(pattern) => i32::try_from(pattern.parse(text)?).ok()?,
-                None => time::date(text.as_bytes())?,
+                None => time::date(text)?,
             }),
-            (Node::Months, Builder::Int32(cells)) => cells.push(time::months(text)?),
-            (Node::Micros, Builder::Int64(cells)) => cells.push(time::micros(text)?),
+            (Node::Months(from, to), Builder::Int32(cells)) => cells.push(parse::year_month(text, *from, *to)?),
+            (Node::Micros(from, to), Builder::Int64(cells)) => cells.push(parse::day_time(text, *from, *to)?),
             (Node::Calendar, Builder::Struct(cells)) => {
                 let (months, days, micros) = time::calendar(text)?;
                 if let [Builder::Int32(m), Builder::Int32(d), Builder::Int64(u)] = cells.members.as_mut_slice() {
