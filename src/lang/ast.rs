@@ -448,10 +448,27 @@ pub struct SortItem {
 }
 
 /// An expression and where it stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Expr {
     pub kind: ExprKind,
     pub span: Span,
+}
+
+/// Walks down the left side in a loop: `a + b + c …` may be thousands of levels deep there.
+impl Clone for Expr {
+    fn clone(&self) -> Expr {
+        let mut spine = Vec::new();
+        let mut leftmost = self;
+        while let ExprKind::Binary { op, left, right } = &leftmost.kind {
+            spine.push((*op, right, leftmost.span));
+            leftmost = left;
+        }
+        let mut copy = Expr { kind: leftmost.kind.clone(), span: leftmost.span };
+        for (op, right, span) in spine.into_iter().rev() {
+            copy = Expr { kind: ExprKind::Binary { op, left: Box::new(copy), right: right.clone() }, span };
+        }
+        copy
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -21,7 +21,8 @@ pub(super) fn call(i: In<'_>) -> Parsed<'_, Expr> {
     let start = i;
     let (i, name) = any_name(i)?;
     let (mut i, _) = sign(S::LParen)(i)?;
-    let mut call = empty(name);
+    // Boxed at once: it is large, and calls nest.
+    let mut call = Box::new(empty(name));
     if i.is(K::DISTINCT) {
         call.distinct = true;
         i = i.next();
@@ -33,14 +34,15 @@ pub(super) fn call(i: In<'_>) -> Parsed<'_, Expr> {
         (i, call.ignore_nulls) = nulls_option(i)?;
     }
     let (i, _) = sign(S::RParen)(i)?;
-    let (i, call) = tail(i, call)?;
-    Ok((i, Expr { kind: ExprKind::Call(Box::new(call)), span: i.span_since(start) }))
+    let i = tail(i, &mut call)?;
+    Ok((i, Expr { kind: ExprKind::Call(call), span: i.span_since(start) }))
 }
 
 fn empty(name: Ident) -> Call {
     Call { name, distinct: false, args: Vec::new(), filter: None, ignore_nulls: None, within_group: Vec::new(), over: None }
 }
 
+/// EBNF: `argument`
 fn argument(i: In<'_>) -> Parsed<'_, Argument> {
     if i.sign_at(1, S::FatArrow) {
         let (i, name) = any_name(i)?;
@@ -52,6 +54,7 @@ fn argument(i: In<'_>) -> Parsed<'_, Argument> {
 }
 
 /// `IGNORE NULLS` or `RESPECT NULLS`
+#[inline(never)]
 fn nulls_option(i: In<'_>) -> Parsed<'_, Option<bool>> {
     match i.peek().keyword() {
         Some(word @ (K::IGNORE | K::RESPECT)) if i.is_at(1, K::NULLS) => Ok((i.skip(2), Some(word == K::IGNORE))),
@@ -62,7 +65,8 @@ fn nulls_option(i: In<'_>) -> Parsed<'_, Option<bool>> {
 /// What may stand behind the parentheses.
 ///
 /// EBNF: `call_tail`
-fn tail(mut i: In<'_>, mut call: Call) -> Parsed<'_, Call> {
+#[inline(never)]
+fn tail<'a>(mut i: In<'a>, call: &mut Call) -> Result<In<'a>, nom::Err<super::input::Trouble>> {
     if i.is(K::WITHIN) && i.is_at(1, K::GROUP) {
         (i, call.within_group) = parenthesised(|i| {
             let (i, ()) = words(&[K::ORDER, K::BY])(i)?;
@@ -83,12 +87,13 @@ fn tail(mut i: In<'_>, mut call: Call) -> Parsed<'_, Call> {
         let (rest, over) = window_spec(i.next())?;
         (i, call.over) = (rest, Some(over));
     }
-    Ok((i, call))
+    Ok(i)
 }
 
 /// `([PARTITION BY …] [ORDER BY …] [frame])`
 ///
 /// EBNF: `window_spec`
+#[inline(never)]
 fn window_spec(i: In<'_>) -> Parsed<'_, WindowSpec> {
     let start = i;
     if matches!(i.peek().kind, TokenKind::Word(_) | TokenKind::Quoted) {
@@ -147,6 +152,7 @@ fn bound(i: In<'_>) -> Parsed<'_, FrameBound> {
 }
 
 /// The calls with words inside; `None` where the word is a function like others.
+#[inline(never)]
 pub(super) fn keyword_call(i: In<'_>, keyword: K) -> Option<Parsed<'_, Expr>> {
     match keyword {
         K::EXTRACT if i.is_at(3, K::FROM) => Some(extract(i)),
@@ -177,10 +183,10 @@ fn inside(i: In<'_>, keyword: K) -> bool {
 
 fn made_call<'a>(start: In<'a>, i: In<'a>, name: &str, args: Vec<Expr>) -> Parsed<'a, Expr> {
     let (i, _) = sign(S::RParen)(i)?;
-    let mut call = empty(made_up(name, start.peek().span));
+    let mut call = Box::new(empty(made_up(name, start.peek().span)));
     call.args = args.into_iter().map(|value| Argument { name: None, value }).collect();
-    let (i, call) = tail(i, call)?;
-    Ok((i, Expr { kind: ExprKind::Call(Box::new(call)), span: i.span_since(start) }))
+    let i = tail(i, &mut call)?;
+    Ok((i, Expr { kind: ExprKind::Call(call), span: i.span_since(start) }))
 }
 
 fn text(text: &str, span: Span) -> Expr {
@@ -190,6 +196,7 @@ fn text(text: &str, span: Span) -> Expr {
 /// `EXTRACT(field FROM source)` is `extract('field', source)`.
 ///
 /// EBNF: `extract`
+#[inline(never)]
 fn extract(i: In<'_>) -> Parsed<'_, Expr> {
     let (rest, field) = any_name(i.skip(2))?;
     let (rest, source) = expression(rest.next())?;
@@ -200,6 +207,7 @@ fn extract(i: In<'_>) -> Parsed<'_, Expr> {
 /// `SUBSTRING(s FROM n [FOR length])`
 ///
 /// EBNF: `substring`
+#[inline(never)]
 fn substring(i: In<'_>) -> Parsed<'_, Expr> {
     let (rest, string) = expression(i.skip(2))?;
     let (rest, _) = word(K::FROM)(rest)?;
@@ -222,6 +230,7 @@ fn for_length<'a>(i: In<'a>, args: &mut Vec<Expr>) -> Result<In<'a>, nom::Err<su
 /// `POSITION(part IN whole)`
 ///
 /// EBNF: `position`
+#[inline(never)]
 fn position(i: In<'_>) -> Parsed<'_, Expr> {
     let (rest, part) = operators(i.skip(2), level::COMPARE)?;
     let (rest, _) = word(K::IN)(rest)?;
@@ -232,6 +241,7 @@ fn position(i: In<'_>) -> Parsed<'_, Expr> {
 /// `TRIM([BOTH | LEADING | TRAILING] [characters] FROM s)`; Spark's functions take the two in different orders.
 ///
 /// EBNF: `trim`
+#[inline(never)]
 fn trim(i: In<'_>) -> Parsed<'_, Expr> {
     let mut rest = i.skip(2);
     let side = rest.peek().keyword().filter(|k| matches!(k, K::BOTH | K::LEADING | K::TRAILING));
@@ -262,6 +272,7 @@ fn trim(i: In<'_>) -> Parsed<'_, Expr> {
 /// `OVERLAY(s PLACING t FROM n [FOR length])`
 ///
 /// EBNF: `overlay`
+#[inline(never)]
 fn overlay(i: In<'_>) -> Parsed<'_, Expr> {
     let (rest, string) = expression(i.skip(2))?;
     let (rest, _) = word(K::PLACING)(rest)?;
@@ -276,6 +287,7 @@ fn overlay(i: In<'_>) -> Parsed<'_, Expr> {
 /// `STRUCT(a, b AS c)`: with an alias it is `named_struct`, without one a call like others.
 ///
 /// EBNF: `structure`
+#[inline(never)]
 fn structure(i: In<'_>) -> Parsed<'_, Expr> {
     let mut rest = i.skip(2);
     let mut items: Vec<(Expr, Option<Ident>)> = Vec::new();
@@ -296,7 +308,7 @@ fn structure(i: In<'_>) -> Parsed<'_, Expr> {
         }
     }
     if items.iter().all(|(_, alias)| alias.is_none()) {
-        return made_call(i, rest, "struct", items.into_iter().map(|(value, _)| value).collect());
+        return made_call(i, rest, i.peek().text, items.into_iter().map(|(value, _)| value).collect());
     }
     let mut args = Vec::new();
     for (at, (value, alias)) in items.into_iter().enumerate() {
@@ -334,6 +346,7 @@ fn unit_first(i: In<'_>) -> bool {
 /// `TIMESTAMPADD(HOUR, 5, ts)`: the unit becomes a string.
 ///
 /// EBNF: `call_with_unit`
+#[inline(never)]
 fn with_unit(i: In<'_>) -> Parsed<'_, Expr> {
     let unit = i.peek_at(2);
     let mut args = vec![text(&unit.text.to_uppercase(), unit.span)];

@@ -43,7 +43,7 @@ fn if_not_exists(i: In<'_>) -> Parsed<'_, bool> {
 
 /// `[IF NOT EXISTS] name [(columns)] USING format [OPTIONS (…)]`, and for tables `AS query`
 ///
-/// EBNF: `create_source`
+/// EBNF: `create_source`, `columns`
 fn source(i: In<'_>, kind: RelationKind, or_replace: bool) -> Parsed<'_, Statement> {
     let (i, if_not_exists) = if_not_exists(i)?;
     let (i, name) = name(i)?;
@@ -94,7 +94,9 @@ pub(super) fn options(i: In<'_>) -> Parsed<'_, Vec<OptionDef>> {
 ///
 /// EBNF: `option`
 fn option(start: In<'_>) -> Parsed<'_, OptionDef> {
-    let (i, key) = if start.peek().kind == TokenKind::Text { literal::string(start)? } else { option_key(start)? };
+    // One token only: the value may be a string too, and strings side by side would be one.
+    let (i, key) =
+        if start.peek().kind == TokenKind::Text { (start.next(), literal::unescape(start.peek().text)) } else { option_key(start)? };
     let i = if i.sign(S::Eq) || i.sign(S::DoubleEq) { i.next() } else { i };
     let (i, value) = option_value(i)?;
     Ok((i, OptionDef { key, value, span: i.span_since(start) }))

@@ -51,28 +51,33 @@ pub(super) fn level_of(op: BinaryOp) -> u8 {
 ///
 /// EBNF: `expression`
 pub(super) fn expression(i: In<'_>) -> Parsed<'_, Expr> {
-    i.deeper(1, |i| operators(i, level::OR))
+    let scope = i.open_deeper(1)?;
+    let parsed = operators(i, level::OR);
+    i.close_deeper(scope, parsed)
 }
 
 /// An expression whose outermost operator binds at least as tightly as `least`.
 ///
 /// EBNF: `disjunction`, `conjunction`, `negation`, `predicate`, `comparison`, `bit_or`, `bit_xor`, `bit_and`, `shift`, `sum`, `product`
 pub(super) fn operators(i: In<'_>, least: u8) -> Parsed<'_, Expr> {
-    i.scope(|i| {
-        let negation = i.is(K::NOT) || i.sign(S::Bang);
-        let (mut rest, mut left) = if negation && least <= level::NOT { not(i)? } else { signed(i)? };
-        loop {
-            let next = match operator(rest) {
-                Some((op, _)) if level_of(op) < least => break,
-                Some((op @ (BinaryOp::And | BinaryOp::Or), _)) => logical(i, rest, left, op)?,
-                Some((op, width)) => binary(i, rest, left, op, width)?,
-                None if least <= level::PREDICATE && is_predicate(rest) => predicate(i, rest, left)?,
-                None => break,
-            };
-            (rest, left) = next;
-        }
-        Ok((rest, left))
-    })
+    let scope = i.open();
+    let parsed = climb(i, least);
+    i.close(scope);
+    parsed
+}
+
+fn climb(i: In<'_>, least: u8) -> Parsed<'_, Expr> {
+    let negation = i.is(K::NOT) || i.sign(S::Bang);
+    let (mut rest, mut left) = if negation && least <= level::NOT { not(i)? } else { signed(i)? };
+    loop {
+        (rest, left) = match operator(rest) {
+            Some((op, _)) if level_of(op) < least => return Ok((rest, left)),
+            Some((op @ (BinaryOp::And | BinaryOp::Or), _)) => logical(i, rest, left, op)?,
+            Some((op, width)) => binary(i, rest, left, op, width)?,
+            None if least <= level::PREDICATE && is_predicate(rest) => predicate(i, rest, left)?,
+            None => return Ok((rest, left)),
+        };
+    }
 }
 
 /// The binary operator that stands here, and how many tokens it takes.
@@ -112,14 +117,16 @@ fn operator(i: In<'_>) -> Option<(BinaryOp, usize)> {
 }
 
 /// `left op right`, of operators that are grouped from the left.
+#[inline(never)]
 fn binary<'a>(start: In<'a>, i: In<'a>, left: Expr, op: BinaryOp, width: usize) -> Parsed<'a, Expr> {
-    i.lengthen()?;
+    i.lengthen(1)?;
     let (rest, right) = operators(i.skip(width), level_of(op) + 1)?;
     let kind = ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) };
     Ok((rest, Expr { kind, span: rest.span_since(start) }))
 }
 
 /// A chain of AND or of OR. Its tree is balanced, as in Spark, so that thousands of conditions stay shallow.
+#[inline(never)]
 fn logical<'a>(start: In<'a>, i: In<'a>, first: Expr, op: BinaryOp) -> Parsed<'a, Expr> {
     let (keyword, level) = if op == BinaryOp::And { (K::AND, level::NOT) } else { (K::OR, level::AND) };
     let mut all = vec![first];
@@ -130,7 +137,7 @@ fn logical<'a>(start: In<'a>, i: In<'a>, first: Expr, op: BinaryOp) -> Parsed<'a
         rest = after;
     }
     for _ in 0..all.len().ilog2() {
-        rest.lengthen()?;
+        rest.lengthen(1)?;
     }
     let mut tree = balanced(all, op);
     if let Some(tree) = &mut tree {
@@ -157,6 +164,7 @@ fn balanced(operands: Vec<Expr>, op: BinaryOp) -> Option<Expr> {
     if count == 0 { None } else { build(&mut operands.into_iter(), count, op) }
 }
 
+#[inline(never)]
 fn not(i: In<'_>) -> Parsed<'_, Expr> {
     let (rest, inner) = i.deeper(1, |i| operators(i.next(), level::NOT))?;
     Ok((rest, Expr { kind: ExprKind::Unary { op: UnaryOp::Not, expr: Box::new(inner) }, span: rest.span_since(i) }))
@@ -170,6 +178,7 @@ fn is_predicate(i: In<'_>) -> bool {
 /// What may follow a value: IS, BETWEEN, IN, LIKE and their kin.
 ///
 /// EBNF: `predicate_tail`
+#[inline(never)]
 fn predicate<'a>(start: In<'a>, i: In<'a>, left: Expr) -> Parsed<'a, Expr> {
     i.heighten()?;
     let expr = Box::new(left);
@@ -190,6 +199,7 @@ fn predicate<'a>(start: In<'a>, i: In<'a>, left: Expr) -> Parsed<'a, Expr> {
 }
 
 /// Behind IS.
+#[inline(never)]
 fn is(i: In<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
     let (i, negated) = if i.is(K::NOT) { (i.next(), true) } else { (i, false) };
     if i.is(K::DISTINCT) {
@@ -212,6 +222,7 @@ fn is(i: In<'_>, expr: Box<Expr>) -> Parsed<'_, ExprKind> {
 }
 
 /// Behind IN.
+#[inline(never)]
 fn in_list(i: In<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
     if i.sign(S::LParen) && select::begins_query(i.next()) {
         let (rest, query) = subquery(i)?;
@@ -222,6 +233,7 @@ fn in_list(i: In<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
 }
 
 /// LIKE, ILIKE, RLIKE or REGEXP.
+#[inline(never)]
 fn like(i: In<'_>, expr: Box<Expr>, negated: bool) -> Parsed<'_, ExprKind> {
     let (i, kind) = alt((
         value(LikeKind::Like, word(K::LIKE)),
@@ -325,6 +337,7 @@ fn primary(i: In<'_>) -> Parsed<'_, Expr> {
 }
 
 /// The expressions that a keyword begins; `None` where the word is a name like others.
+#[inline(never)]
 fn keyword_expression(i: In<'_>, keyword: K) -> Option<Parsed<'_, Expr>> {
     let opens = i.sign_at(1, S::LParen);
     let text_follows = i.peek_at(1).kind == TokenKind::Text;
@@ -344,6 +357,7 @@ fn keyword_expression(i: In<'_>, keyword: K) -> Option<Parsed<'_, Expr>> {
     }
 }
 
+#[inline(never)]
 fn number(i: In<'_>, negative: bool) -> Parsed<'_, Expr> {
     let at = if negative { i.next() } else { i };
     let rest = at.next();
@@ -357,6 +371,7 @@ fn number(i: In<'_>, negative: bool) -> Parsed<'_, Expr> {
 /// `DATE'…'`, `TIMESTAMP'…'`, `X'…'`
 ///
 /// EBNF: `typed_literal`
+#[inline(never)]
 fn typed_literal(i: In<'_>, keyword: K) -> Parsed<'_, Expr> {
     let (rest, text) = literal::string(i.next())?;
     let span = rest.span_since(i);
@@ -384,6 +399,7 @@ fn begins_interval(i: In<'_>) -> bool {
 /// `INTERVAL 5 MINUTES`, `INTERVAL '1-2' YEAR TO MONTH`, `INTERVAL '5 minutes'`
 ///
 /// EBNF: `interval`
+#[inline(never)]
 pub(super) fn interval_literal(i: In<'_>) -> Parsed<'_, Expr> {
     let (start, _) = word(K::INTERVAL)(i)?;
     let (mut rest, first) = amount(start)?;
@@ -473,6 +489,7 @@ pub(super) fn unit(i: In<'_>) -> Parsed<'_, String> {
 /// `*`, `* EXCEPT (a, b)`, `t.*`
 ///
 /// EBNF: `star`
+#[inline(never)]
 fn star(i: In<'_>, qualifier: Vec<Ident>) -> Parsed<'_, Expr> {
     let (mut rest, _) = sign(S::Star)(i)?;
     let mut except = Vec::new();
@@ -498,6 +515,7 @@ pub(super) fn dotted(i: In<'_>) -> Parsed<'_, Vec<Ident>> {
 /// A name, a call, or the parameter of a lambda.
 ///
 /// EBNF: `named`
+#[inline(never)]
 fn named(i: In<'_>) -> Parsed<'_, Expr> {
     if i.sign_at(1, S::Arrow) {
         let (rest, param) = any_name(i)?;
@@ -525,6 +543,7 @@ fn named(i: In<'_>) -> Parsed<'_, Expr> {
 /// `params -> body`
 ///
 /// EBNF: `lambda`
+#[inline(never)]
 fn lambda<'a>(start: In<'a>, i: In<'a>, params: Vec<Ident>) -> Parsed<'a, Expr> {
     let (i, _) = sign(S::Arrow)(i)?;
     let (rest, body) = expression(i)?;
@@ -534,6 +553,7 @@ fn lambda<'a>(start: In<'a>, i: In<'a>, params: Vec<Ident>) -> Parsed<'a, Expr> 
 /// `(a, b) -> …`, `(SELECT …)`, `(a, b)` or `(a)`: told apart before anything is parsed.
 ///
 /// EBNF: `parentheses`
+#[inline(never)]
 fn parentheses(i: In<'_>) -> Parsed<'_, Expr> {
     if i.past_parentheses(0).is_some_and(|behind| i.sign_at(behind, S::Arrow)) {
         let (rest, params) = parenthesised_list(any_name)(i)?;
@@ -555,6 +575,7 @@ fn parentheses(i: In<'_>) -> Parsed<'_, Expr> {
 }
 
 /// `(query)`
+#[inline(never)]
 pub(super) fn subquery(i: In<'_>) -> Parsed<'_, Query> {
     let (i, _) = sign(S::LParen)(i)?;
     let (i, query) = select::query(i)?;
@@ -562,6 +583,7 @@ pub(super) fn subquery(i: In<'_>) -> Parsed<'_, Query> {
     Ok((i, query))
 }
 
+#[inline(never)]
 fn exists(i: In<'_>) -> Parsed<'_, Expr> {
     let (rest, query) = subquery(i.next())?;
     Ok((rest, Expr { kind: ExprKind::Exists(Box::new(query)), span: rest.span_since(i) }))
@@ -570,6 +592,7 @@ fn exists(i: In<'_>) -> Parsed<'_, Expr> {
 /// `CASE [operand] WHEN … THEN … [ELSE …] END`
 ///
 /// EBNF: `case`
+#[inline(never)]
 fn case(i: In<'_>) -> Parsed<'_, Expr> {
     let start = i;
     let (i, _) = word(K::CASE)(i)?;
@@ -600,6 +623,7 @@ fn case(i: In<'_>) -> Parsed<'_, Expr> {
 /// `CAST(e AS type)`, `TRY_CAST(e AS type)`
 ///
 /// EBNF: `cast`
+#[inline(never)]
 fn cast(i: In<'_>, attempt: bool) -> Parsed<'_, Expr> {
     let (rest, _) = sign(S::LParen)(i.next())?;
     let (rest, inner) = expression(rest)?;

@@ -14,8 +14,11 @@ use std::slice::Iter;
 /// How deeply parentheses, sub-queries, calls, types and prefix operators may nest.
 pub const NESTING_LIMIT: u32 = 500;
 
-/// How many operators one chain such as `a + b + c …` may have.
+/// How many operators one chain such as `a + b + c …` may have; AND and OR do not count.
 pub const CHAIN_LIMIT: u32 = 10_000;
+
+/// What a join, a set operation or a `|>` weighs in a chain against an operator.
+pub(super) const RELATION_WEIGHT: u32 = 10;
 
 /// The rest of the tokens, and what all parsers of one text share.
 #[derive(Clone, Copy)]
@@ -227,12 +230,12 @@ impl<'a> In<'a> {
         Err(Err::Error(Trouble::Here))
     }
 
-    /// One operator more in a chain of the current scope.
-    pub(super) fn lengthen(&self) -> Result<(), Err<Trouble>> {
-        let length = self.shared.length.get() + 1;
+    /// One operator more in a chain of the current scope, `weight` of the limit.
+    pub(super) fn lengthen(&self, weight: u32) -> Result<(), Err<Trouble>> {
+        let length = self.shared.length.get() + weight;
         self.shared.length.set(length);
         if length > CHAIN_LIMIT {
-            return said(SyntaxError::TooLong { limit: CHAIN_LIMIT, span: self.peek().span });
+            return said(SyntaxError::TooLong { limit: CHAIN_LIMIT / weight, span: self.peek().span });
         }
         Ok(())
     }
@@ -247,32 +250,55 @@ impl<'a> In<'a> {
         Ok(())
     }
 
-    /// Runs `parser` in a scope of its own for [`In::lengthen`] and [`In::heighten`].
-    pub(super) fn scope<T>(self, parser: impl FnOnce(In<'a>) -> Parsed<'a, T>) -> Parsed<'a, T> {
+    /// Begins a scope of its own for [`In::lengthen`] and [`In::heighten`]. With [`In::close`] rather than a closure: parsers
+    /// that call each other in a circle must need little stack.
+    pub(super) fn open(&self) -> Scope {
         let shared = self.shared;
-        let (height, length) = (shared.height.replace(0), shared.length.replace(0));
-        let result = parser(self);
-        shared.height.set(shared.height.get().max(height));
-        shared.length.set(shared.length.get().max(length));
-        result
+        Scope { depth: shared.depth.get(), height: shared.height.replace(0), length: shared.length.replace(0) }
+    }
+
+    /// Ends the scope; the one around it is at least as high and as long.
+    pub(super) fn close(&self, scope: Scope) {
+        let shared = self.shared;
+        shared.depth.set(scope.depth);
+        shared.height.set(shared.height.get().max(scope.height));
+        shared.length.set(shared.length.get().max(scope.length));
+    }
+
+    /// Begins a scope one level deeper, `weight` of the limit.
+    pub(super) fn open_deeper(&self, weight: u32) -> Result<Scope, Err<Trouble>> {
+        let depth = self.shared.depth.get() + weight;
+        if depth > NESTING_LIMIT {
+            return said(SyntaxError::TooDeep { limit: NESTING_LIMIT, span: self.peek().span });
+        }
+        let scope = self.open();
+        self.shared.depth.set(depth);
+        Ok(scope)
+    }
+
+    /// Ends such a scope: what was built in it is one level higher now.
+    pub(super) fn close_deeper<T>(&self, scope: Scope, parsed: Parsed<'a, T>) -> Parsed<'a, T> {
+        let too_high = if parsed.is_ok() { self.heighten() } else { Ok(()) };
+        self.close(scope);
+        match too_high {
+            Ok(()) => parsed,
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// Runs `parser` one level deeper, `weight` of the limit.
     pub(super) fn deeper<T>(self, weight: u32, parser: impl FnOnce(In<'a>) -> Parsed<'a, T>) -> Parsed<'a, T> {
-        let shared = self.shared;
-        let depth = shared.depth.get();
-        if depth + weight > NESTING_LIMIT {
-            return said(SyntaxError::TooDeep { limit: NESTING_LIMIT, span: self.peek().span });
-        }
-        shared.depth.set(depth + weight);
-        let result = self.scope(|i| {
-            let (rest, value) = parser(i)?;
-            rest.heighten()?;
-            Ok((rest, value))
-        });
-        shared.depth.set(depth);
-        result
+        let scope = self.open_deeper(weight)?;
+        let parsed = parser(self);
+        self.close_deeper(scope, parsed)
     }
+}
+
+/// What [`In::open`] remembers.
+pub(super) struct Scope {
+    depth: u32,
+    height: u32,
+    length: u32,
 }
 
 /// A message of its own: no other alternative is tried.

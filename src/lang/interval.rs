@@ -204,7 +204,7 @@ fn amount_text(amount: &Expr) -> Option<String> {
     match &amount.kind {
         ExprKind::Literal(Value::Int(n), _) => Some(n.to_string()),
         ExprKind::Literal(Value::String(s), _) => Some(s.trim().to_string()),
-        ExprKind::Literal(Value::Decimal(_), _) => Some(super::format::expression(amount)),
+        ExprKind::Literal(Value::Decimal(_), _) => Some(super::format::expression(amount).trim_end_matches("BD").to_string()),
         ExprKind::Unary { op: UnaryOp::Minus, expr } => {
             let inner = amount_text(expr)?;
             Some(inner.strip_prefix('-').map_or_else(|| format!("-{inner}"), str::to_string))

@@ -20,7 +20,7 @@ macro_rules! keywords {
     ($($name:ident $class:ident),* $(,)?) => {
         /// A word the grammar knows.
         #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "spelt as people spell them in SQL")]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Keyword {
             $(#[doc = concat!("`", stringify!($name), "`")] $name,)*
         }
@@ -302,27 +302,13 @@ const READS_AS_SYNTAX: &[Keyword] = &[
     Keyword::INTERVAL,
     Keyword::STREAM,
     Keyword::TABLE,
-    Keyword::ALL,
-    Keyword::EXISTS,
-    Keyword::CAST,
-    Keyword::ROLLUP,
-    Keyword::CUBE,
-    Keyword::GROUPING,
-    Keyword::IF,
+    Keyword::VIEW,
     Keyword::QUERY,
     Keyword::FUNCTION,
-    Keyword::VIEW,
-    Keyword::DATE,
-    Keyword::TIMESTAMP,
-    Keyword::TIMESTAMP_NTZ,
-    Keyword::TIMESTAMP_LTZ,
-    Keyword::X,
-    Keyword::WITHIN,
     Keyword::EXTENDED,
-    Keyword::FILTER,
-    Keyword::IGNORE,
-    Keyword::RESPECT,
-    Keyword::PARTITION,
+    Keyword::ALL,
+    Keyword::IF,
+    Keyword::UNBOUNDED,
 ];
 
 #[cfg(test)]

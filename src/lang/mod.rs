@@ -56,13 +56,56 @@ pub fn parse_expression(text: &str) -> Result<Expr, Box<SyntaxError>> {
     whole(text, expr::expression)
 }
 
+/// Tokens that may nest something, from which on a text is parsed on a stack of its own.
+const NESTING_TOKENS: usize = 100;
+
+/// Stack for parsing what may nest up to [`NESTING_LIMIT`]: other threads may have 2 MiB only.
+const DEEP_STACK: usize = 16 << 20;
+
 /// What `parser` makes of all tokens of `text`.
-fn whole<T>(text: &str, parser: impl for<'a> FnOnce(In<'a>) -> Parsed<'a, T>) -> Result<T, Box<SyntaxError>> {
+fn whole<T: Send>(text: &str, parser: impl (for<'a> FnOnce(In<'a>) -> Parsed<'a, T>) + Send + Sync + Copy) -> Result<T, Box<SyntaxError>> {
     let tokens = lexer::tokens(text)?;
     if tokens[0].kind == TokenKind::End {
         return Err(Box::new(SyntaxError::Empty { span: tokens[0].span }));
     }
-    let shared = Shared::new(text, &tokens);
+    if tokens.iter().filter(|t| may_nest(t)).count() > NESTING_TOKENS {
+        let deep = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("parse".into()).stack_size(DEEP_STACK);
+            thread.spawn_scoped(scope, || of_tokens(text, &tokens, parser)).ok()?.join().ok()
+        });
+        if let Some(result) = deep {
+            return result;
+        }
+    }
+    of_tokens(text, &tokens, parser)
+}
+
+fn may_nest(token: &tokens::Token<'_>) -> bool {
+    use keywords::Keyword as K;
+    match token.kind {
+        TokenKind::Symbol(symbol) => {
+            matches!(
+                symbol,
+                Symbol::LParen
+                    | Symbol::LBracket
+                    | Symbol::Minus
+                    | Symbol::Plus
+                    | Symbol::Tilde
+                    | Symbol::Bang
+                    | Symbol::Arrow
+                    | Symbol::Lt
+            )
+        }
+        _ => matches!(token.keyword(), Some(K::NOT | K::CASE)),
+    }
+}
+
+fn of_tokens<T>(
+    text: &str,
+    tokens: &[tokens::Token<'_>],
+    parser: impl for<'a> FnOnce(In<'a>) -> Parsed<'a, T>,
+) -> Result<T, Box<SyntaxError>> {
+    let shared = Shared::new(text, tokens);
     let trouble = match parser(In::new(&shared)) {
         Ok((rest, value)) if rest.at_end() => return Ok(value),
         Ok((rest, _)) => {

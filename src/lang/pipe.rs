@@ -3,7 +3,7 @@
 use super::ast::{Expr, Ident, PipeOperator, QueryBody};
 use super::error::SyntaxError;
 use super::expr::expression;
-use super::input::{Expected, In, Parsed, any_name, comma_list, parenthesised_list, said, sign, words};
+use super::input::{Expected, In, Parsed, RELATION_WEIGHT, any_name, comma_list, parenthesised_list, said, sign, words};
 use super::keywords::Keyword as K;
 use super::relation::{alias, begins_join, join, pivot, sample, unpivot};
 use super::select::{group_by, lateral_view, organization, quantifier, query_primary, select_item, set_operator};
@@ -34,7 +34,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 /// EBNF: `pipe_operator`
 pub(super) fn operator<'a>(start: In<'a>, i: In<'a>, input: QueryBody) -> Parsed<'a, QueryBody> {
     let (i, _) = sign(S::Pipe)(i)?;
-    i.lengthen()?;
+    i.lengthen(RELATION_WEIGHT)?;
     if i.is_any(&[K::ORDER, K::SORT, K::LIMIT, K::OFFSET]) {
         return ordering(start, i, input);
     }
@@ -53,7 +53,7 @@ fn ordering<'a>(start: In<'a>, i: In<'a>, input: QueryBody) -> Parsed<'a, QueryB
         all.limit.map(PipeOperator::Limit),
     ];
     for operator in operators.into_iter().flatten() {
-        i.lengthen()?;
+        i.lengthen(RELATION_WEIGHT)?;
         body = QueryBody::Pipe { input: Box::new(body), operator: Box::new(operator), span: i.span_since(start) };
     }
     Ok((i, body))

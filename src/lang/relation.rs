@@ -6,7 +6,8 @@ use super::ast::{
 use super::error::SyntaxError;
 use super::expr::{dotted, expression, interval_literal, subquery};
 use super::input::{
-    Expected, In, Parsed, any_name, comma_list, is_bare_alias, is_name, name, parenthesised, parenthesised_list, said, sign, word, words,
+    Expected, In, Parsed, RELATION_WEIGHT, any_name, comma_list, is_bare_alias, is_name, name, parenthesised, parenthesised_list, said,
+    sign, word, words,
 };
 use super::keywords::Keyword as K;
 use super::select::{begins_query, names_or_name, select_item, values};
@@ -19,33 +20,38 @@ use nom::combinator::map;
 ///
 /// EBNF: `table_ref`
 pub(super) fn table_ref(start: In<'_>) -> Parsed<'_, TableRef> {
-    start.scope(|start| {
-        let (mut i, mut left) = table_primary(start)?;
-        loop {
-            if begins_join(i) {
-                let at = i;
-                let (rest, (right, kind, natural, condition)) = join(i)?;
-                rest.lengthen()?;
-                left = TableRef::Join(Box::new(Join { left, right, kind, natural, condition, span: at.peek().span }));
-                i = rest;
-            } else if i.is(K::PIVOT) && i.sign_at(1, S::LParen) {
-                let (rest, pivot) = pivot(i)?;
-                let (rest, alias) = alias(rest)?;
-                rest.heighten()?;
-                left = TableRef::Pivot(Box::new(left), Box::new(pivot), alias);
-                i = rest;
-            } else if i.is(K::UNPIVOT) {
-                let (rest, unpivot) = unpivot(i)?;
-                let (rest, alias) = alias(rest)?;
-                rest.heighten()?;
-                left = TableRef::Unpivot(Box::new(left), Box::new(unpivot), alias);
-                i = rest;
-            } else {
-                i.note(Expected::Word(K::JOIN));
-                return Ok((i, left));
-            }
+    let scope = start.open();
+    let parsed = joined(start);
+    start.close(scope);
+    parsed
+}
+
+fn joined(start: In<'_>) -> Parsed<'_, TableRef> {
+    let (mut i, mut left) = table_primary(start)?;
+    loop {
+        if begins_join(i) {
+            let at = i;
+            let (rest, (right, kind, natural, condition)) = join(i)?;
+            rest.lengthen(RELATION_WEIGHT)?;
+            left = TableRef::Join(Box::new(Join { left, right, kind, natural, condition, span: at.peek().span }));
+            i = rest;
+        } else if i.is(K::PIVOT) && i.sign_at(1, S::LParen) {
+            let (rest, pivot) = pivot(i)?;
+            let (rest, alias) = alias(rest)?;
+            rest.heighten()?;
+            left = TableRef::Pivot(Box::new(left), Box::new(pivot), alias);
+            i = rest;
+        } else if i.is(K::UNPIVOT) {
+            let (rest, unpivot) = unpivot(i)?;
+            let (rest, alias) = alias(rest)?;
+            rest.heighten()?;
+            left = TableRef::Unpivot(Box::new(left), Box::new(unpivot), alias);
+            i = rest;
+        } else {
+            i.note(Expected::Word(K::JOIN));
+            return Ok((i, left));
         }
-    })
+    }
 }
 
 /// A relation alone.

@@ -6,7 +6,9 @@ use super::ast::{
 };
 use super::error::SyntaxError;
 use super::expr::{expression, subquery};
-use super::input::{Expected, In, Parsed, any_name, comma_list, is_bare_alias, name, parenthesised, parenthesised_list, said, word, words};
+use super::input::{
+    Expected, In, Parsed, RELATION_WEIGHT, any_name, comma_list, is_bare_alias, name, parenthesised, parenthesised_list, said, word, words,
+};
 use super::keywords::Keyword as K;
 use super::pipe;
 use super::relation::{alias, table_ref};
@@ -144,7 +146,7 @@ fn set_expression(start: In<'_>) -> Parsed<'_, QueryBody> {
     while i.is_any(&[K::UNION, K::EXCEPT, K::MINUS]) {
         let (rest, (op, all)) = set_operator(i)?;
         let (rest, right) = intersections(rest)?;
-        rest.lengthen()?;
+        rest.lengthen(RELATION_WEIGHT)?;
         left = QueryBody::SetOperation { op, all, left: Box::new(left), right: Box::new(right), span: rest.span_since(start) };
         i = rest;
     }
@@ -157,7 +159,7 @@ fn intersections(start: In<'_>) -> Parsed<'_, QueryBody> {
     while i.is(K::INTERSECT) {
         let (rest, (op, all)) = set_operator(i)?;
         let (rest, right) = query_primary(rest)?;
-        rest.lengthen()?;
+        rest.lengthen(RELATION_WEIGHT)?;
         left = QueryBody::SetOperation { op, all, left: Box::new(left), right: Box::new(right), span: rest.span_since(start) };
         i = rest;
     }
@@ -222,7 +224,7 @@ fn from_first(start: In<'_>) -> Parsed<'_, QueryBody> {
 
 /// A SELECT with its clauses; `from` is given where FROM stood first.
 ///
-/// EBNF: `select`
+/// EBNF: `select`, `select_list`, `clauses`
 fn select(start: In<'_>, from: Option<Vec<TableRef>>) -> Parsed<'_, Select> {
     let (mut i, _) = word(K::SELECT)(start)?;
     let mut hints = Vec::new();

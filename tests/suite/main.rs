@@ -7,6 +7,7 @@ mod eval;
 mod feed;
 mod files;
 mod lang;
+mod lang_nesting;
 mod queue;
 mod rate;
 mod render_json;
