@@ -27,7 +27,8 @@ const MOST_WIDTH: usize = 60;
 /// The newest result of a query as a table of at most `width` columns, every line ended. In append and update mode
 /// the newest batch that brought rows is shown.
 pub fn last_table(snapshot: &QuerySnapshot, width: usize, zone: Tz) -> String {
-    let name = printable(&snapshot.name);
+    // A preview has no name.
+    let name = if snapshot.name.is_empty() { "preview".into() } else { printable(&snapshot.name) };
     let newest = snapshot.results.len().checked_sub(1);
     let telling = match snapshot.mode {
         OutputMode::Complete => newest,

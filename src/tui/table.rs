@@ -4,7 +4,7 @@
 //! changed, each row is compared with the last that had the same keys. Rows that were only ever added to
 //! (append) carry no marks. In append and update mode the older batches stand below, each under its heading.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::format;
@@ -158,7 +158,10 @@ fn first_within(results: &VecDeque<Arc<BatchResult>>, index: usize, rows: usize)
 
 /// Which columns of the result become which columns of the screen.
 struct Shape {
+    /// What identifies a row; empty when nothing is known to.
     keys: Vec<usize>,
+    /// Rows can be told apart from batch to batch, by keys or because there is only one.
+    identified: bool,
     numbers: Vec<bool>,
     /// The column whose change is shown to the right of it.
     change: Option<usize>,
@@ -167,9 +170,15 @@ struct Shape {
 impl Shape {
     fn of(result: &BatchResult, mode: OutputMode) -> Shape {
         let numbers: Vec<bool> = result.columns.iter().map(|(_, kind)| is_number(kind)).collect();
-        let comparable = mode != OutputMode::Append && !result.keys.is_empty();
-        let change = (0..numbers.len()).find(|at| comparable && numbers[*at] && !result.keys.contains(at));
-        Shape { keys: result.keys.clone(), numbers, change }
+        // A query that groups by more than it shows has several rows with the same visible keys.
+        let mut seen = HashSet::new();
+        let unique = result.rows.iter().all(|row| seen.insert(key_of(row, Some(&result.keys))));
+        let keys = if unique { result.keys.clone() } else { Vec::new() };
+        let single = result.total_rows == 1 && mode != OutputMode::Append;
+        let identified = !keys.is_empty() || single;
+        let comparable = mode != OutputMode::Append && identified;
+        let change = (0..numbers.len()).find(|at| comparable && numbers[*at] && !keys.contains(at));
+        Shape { keys, identified, numbers, change }
     }
 
     fn cells(&self, row: &DisplayRow, mark: Mark, previous: Option<&DisplayRow>) -> Vec<Cell> {
@@ -194,7 +203,7 @@ impl Shape {
     fn text(&self, column: usize, value: Option<&str>) -> String {
         let Some(value) = value else { return "NULL".to_owned() };
         let number = self.numbers.get(column).copied().unwrap_or(false);
-        if number && !self.keys.is_empty() && !self.keys.contains(&column) {
+        if number && self.identified && !self.keys.contains(&column) {
             return shorter(value);
         }
         printable(value).into_owned()
@@ -422,7 +431,13 @@ mod tests {
         let results = VecDeque::from([result(0, &[], &[("a", 1), ("b", 2)]), result(1, &[], &[("a", 1), ("b", 3000)])]);
         assert_eq!(lines(&build(&results, 1, view(OutputMode::Complete))), ["  a 1", "+ b 3000"]);
         let single = VecDeque::from([result(0, &[], &[("all", 1)]), result(1, &[], &[("all", 3)])]);
-        assert_eq!(lines(&build(&single, 1, view(OutputMode::Complete))), ["~ all 3"]);
+        assert_eq!(lines(&build(&single, 1, view(OutputMode::Complete))), ["~ all 3 +2"]);
+    }
+
+    #[test]
+    fn keys_that_repeat_identify_nothing() {
+        let results = VecDeque::from([result(0, &[0], &[("a", 1), ("a", 2)]), result(1, &[0], &[("a", 1), ("a", 3)])]);
+        assert_eq!(lines(&build(&results, 1, view(OutputMode::Complete))), ["  a 1", "+ a 3"]);
     }
 
     #[test]

@@ -90,6 +90,9 @@ fn source_lines(app: &App, source: &SourceStatus, width: usize) -> Vec<Line<'sta
     if source.oversized_rows > 0 {
         received.push(format!("{} over the line limit", format::count(source.oversized_rows)));
     }
+    if let Some(limit) = source.rate_limit {
+        received.push(format!("limited to {}", format::rate(limit)));
+    }
     let role = if source.bad_rows + source.oversized_rows > 0 { Role::Warning } else { Role::Text };
     lines.push(Line::from(vec![label(""), Span::styled(received.join(" · "), theme.style(role))]));
     if let Some(sample) = &source.sample {
