@@ -56,6 +56,8 @@ struct Progress {
     /// `latest` goes no further than this line of the cursor.
     frozen: Option<u64>,
     to_end: bool,
+    /// The cursor's line that `latest` went up to last.
+    told: u64,
     rate: Option<RateLimit>,
     bad: Arc<BadLines>,
 }
@@ -144,6 +146,7 @@ impl Source for LineSource {
             end = end.min(start + rows);
         }
         let end = end.max(start);
+        self.state.told = end;
         let nothing_yet = from.is_none() && end == 0 && !self.starts_empty;
         Ok((!nothing_yet).then(|| offset_at(base + end)))
     }
@@ -199,7 +202,8 @@ impl Source for LineSource {
     }
 
     fn ended(&self) -> bool {
-        self.cursor.queue().status().closed
+        // Lines may have come between the last look and the close: they must be told of first.
+        self.cursor.queue().status().closed && self.state.told >= self.state.frozen.unwrap_or_else(|| self.cursor.received())
     }
 
     fn freeze(&mut self) -> Result<(), EngineError> {
