@@ -18,7 +18,6 @@ pub(super) const KERNELS: &[KernelEntry] = &[
     KernelEntry { name: "size", fallible: false, kernel: size },
     KernelEntry { name: "array_size", fallible: false, kernel: size },
     KernelEntry { name: "get", fallible: false, kernel: get },
-    KernelEntry { name: "subscript", fallible: true, kernel: subscript },
     KernelEntry { name: "element_at", fallible: true, kernel: |c| element_at(c, false) },
     KernelEntry { name: "try_element_at", fallible: true, kernel: |c| element_at(c, true) },
     KernelEntry { name: "slice", fallible: true, kernel: slice },
@@ -65,11 +64,6 @@ fn size(call: &KernelCall<'_>) -> Result {
     map1(&call.lists(0)?, |(start, end)| Ok(Some((end - start) as i32)))
 }
 
-fn out_of_bounds(index: i64, size: usize) -> EngineError {
-    let message = format!("the index {index} is out of bounds: the array has {size} elements");
-    EngineError::data("INVALID_ARRAY_INDEX", message).help("`get()` gives NULL for an index outside the array")
-}
-
 /// The error of `element_at` for an index past either end.
 fn element_out_of_bounds(index: i32, size: usize) -> EngineError {
     let message = format!("the index {index} is out of bounds: the array has {size} elements");
@@ -93,22 +87,6 @@ fn get(call: &KernelCall<'_>) -> Result {
     let lists = call.lists(0)?;
     let at = call.numbers::<i32>(1)?;
     one_element(call, &lists, |row, size| Ok(at.at(row).and_then(|i| usize::try_from(i).ok()).filter(|i| *i < size)))
-}
-
-/// `array[index]`, where an index outside is an error, or `map[key]`, where a key that is not there gives NULL.
-fn subscript(call: &KernelCall<'_>) -> Result {
-    if matches!(call.data_type(0), DataType::Map(..)) {
-        return super::map::value_of_key(call);
-    }
-    let lists = call.lists(0)?;
-    let at = integers(call, 1)?;
-    one_element(call, &lists, |row, size| match at[if at.len() == 1 { 0 } else { row }] {
-        None => Ok(None),
-        Some(i) => match usize::try_from(i) {
-            Ok(index) if index < size => Ok(Some(index)),
-            _ => Err(out_of_bounds(i, size)),
-        },
-    })
 }
 
 /// An argument of any integral type, cell by cell.

@@ -53,17 +53,37 @@ enum Sign {
 enum Item {
     Literal(String),
     /// `after`: digits that directly following numbers need; `fixed`: has exactly `min` digits.
-    Number { field: Field, min: usize, max: usize, sign: Sign, after: usize, fixed: bool },
+    Number {
+        field: Field,
+        min: usize,
+        max: usize,
+        sign: Sign,
+        after: usize,
+        fixed: bool,
+    },
     /// Two digits of a year from 2000 on.
-    TwoDigitYear { field: Field, after: usize },
-    Text { field: Field, full: bool },
+    TwoDigitYear {
+        field: Field,
+        after: usize,
+    },
+    Text {
+        field: Field,
+        full: bool,
+    },
     /// At most so many digits of a second's fraction; exactly so many when written.
     Fraction(usize),
     ZoneId,
-    ZoneName { full: bool },
+    ZoneName {
+        full: bool,
+    },
     /// Java's pattern by number, and what stands for no offset.
-    Offset { shape: usize, zero: &'static str },
-    LocalizedOffset { full: bool },
+    Offset {
+        shape: usize,
+        zero: &'static str,
+    },
+    LocalizedOffset {
+        full: bool,
+    },
     Optional(Vec<Item>),
 }
 
@@ -314,7 +334,13 @@ impl<'a> Builder<'a> {
             ('X', 1..=5) => Some(Item::Offset { shape: [1, 3, 4, 5, 6][count - 1], zero: "Z" }),
             ('x', 1..=5) => Some(Item::Offset {
                 shape: [1, 3, 4, 5, 6][count - 1],
-                zero: if count == 1 { "+00" } else if count % 2 == 0 { "+0000" } else { "+00:00" },
+                zero: if count == 1 {
+                    "+00"
+                } else if count % 2 == 0 {
+                    "+0000"
+                } else {
+                    "+00:00"
+                },
             }),
             ('Z', 1..=3) => Some(Item::Offset { shape: 3, zero: "+0000" }),
             ('Z', 4) => Some(Item::LocalizedOffset { full: true }),
@@ -654,7 +680,13 @@ impl Shown {
         match field {
             Field::Era => i64::from(self.year > 0),
             Field::Year => self.year,
-            Field::YearOfEra => if self.year > 0 { self.year } else { 1 - self.year },
+            Field::YearOfEra => {
+                if self.year > 0 {
+                    self.year
+                } else {
+                    1 - self.year
+                }
+            }
             Field::Quarter => i64::from((self.month - 1) / 3 + 1),
             Field::Month => i64::from(self.month),
             Field::Day => i64::from(self.day),
@@ -663,9 +695,21 @@ impl Shown {
             Field::AlignedDay => i64::from((self.day - 1) % 7 + 1),
             Field::AmPm => i64::from(hour >= 12),
             Field::Hour => hour,
-            Field::ClockHour => if hour == 0 { 24 } else { hour },
+            Field::ClockHour => {
+                if hour == 0 {
+                    24
+                } else {
+                    hour
+                }
+            }
             Field::HalfDayHour => hour % 12,
-            Field::ClockHalfDayHour => if hour % 12 == 0 { 12 } else { hour % 12 },
+            Field::ClockHalfDayHour => {
+                if hour % 12 == 0 {
+                    12
+                } else {
+                    hour % 12
+                }
+            }
             Field::Minute => self.time / 60_000_000 % 60,
             Field::Second => self.time / 1_000_000 % 60,
         }
@@ -697,7 +741,13 @@ impl Shown {
             Item::Number { field, min, sign, .. } => {
                 let value = self.number(*field);
                 let digits = value.unsigned_abs().to_string();
-                let mark = if value < 0 { "-" } else if *sign == Sign::Exceeds && digits.len() > *min { "+" } else { "" };
+                let mark = if value < 0 {
+                    "-"
+                } else if *sign == Sign::Exceeds && digits.len() > *min {
+                    "+"
+                } else {
+                    ""
+                };
                 write!(out, "{mark}{digits:0>min$}")
             }
             Item::TwoDigitYear { field, .. } => write!(out, "{:02}", self.number(*field).rem_euclid(100)),
@@ -755,7 +805,8 @@ impl Shown {
         use chrono::{Offset as _, TimeZone as _};
         use chrono_tz::OffsetName as _;
         if Zone::new(self.zone).is_fixed() {
-            let name = if self.zone.name().ends_with("GMT") { ("GMT", "Greenwich Mean Time") } else { ("UTC", "Coordinated Universal Time") };
+            let name =
+                if self.zone.name().ends_with("GMT") { ("GMT", "Greenwich Mean Time") } else { ("UTC", "Coordinated Universal Time") };
             return if full { name.1 } else { name.0 }.to_string();
         }
         let Some(utc) = chrono::DateTime::from_timestamp_micros(self.instant) else { return self.zone.name().to_string() };

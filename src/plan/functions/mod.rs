@@ -17,6 +17,8 @@ mod string;
 mod system;
 mod window;
 
+pub use date::{extract_field, extract_type};
+
 use crate::types::DataType;
 
 /// One function.
