@@ -320,11 +320,17 @@ impl Analyzer<'_> {
                 }
             },
             ("ceil" | "floor", Some(_)) => Some(DataType::BigInt),
-            ("extract" | "date_part" | "datepart", _) => {
+            ("extract", _) => {
                 let field = self.constant(&args[0], e.span)?;
-                let field = field.as_str().unwrap_or_default().to_ascii_lowercase();
-                let seconds = matches!(field.as_str(), "second" | "s" | "sec" | "seconds" | "secs");
-                Some(if seconds { DataType::Decimal(8, 6) } else { DataType::Int })
+                let source = args[1].data_type();
+                let word = field.as_str().unwrap_or("NULL");
+                match functions::extract_type(word, &source) {
+                    Some(t) => Some(t),
+                    None => {
+                        let message = format!("cannot extract `{word}` from {}", source.sql());
+                        return refuse(Reason::Rule { condition: "INVALID_EXTRACT_FIELD", message }, e.span);
+                    }
+                }
             }
             _ => None,
         })
