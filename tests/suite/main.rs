@@ -6,6 +6,7 @@ mod decode_json;
 mod eval;
 mod feed;
 mod files;
+mod functions;
 mod lang;
 mod lang_nesting;
 mod queue;

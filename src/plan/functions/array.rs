@@ -401,17 +401,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         example: r#"SELECT array_sort(array(5, 6, 1))"#,
         pyspark: "array_sort",
     },
-    Function {
-        name: "sequence",
-        aliases: &[],
-        kind: Kind::Scalar,
-        params: &[p("start", Accepts::Common), p("stop", Accepts::Common), opt("step", Accepts::Any)],
-        repeats: None,
-        returns: Returns::Rule(|types| DataType::array(types[0].clone())),
-        doc: "The values from start to stop by step: integers, or dates and timestamps by an interval.",
-        example: r#"SELECT sequence(1, 5)"#,
-        pyspark: "sequence",
-    },
 ];
 
 /// The element type of an array, or the value type of a map.
