@@ -12,5 +12,10 @@ pub mod checkpoint;
 pub mod engine;
 pub mod progress;
 
+pub mod session;
+
 pub mod feed;
+pub mod repl;
 pub mod tui;
+
+pub mod cli;

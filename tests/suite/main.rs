@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod analysis;
+mod cli;
 mod decode_json;
 mod eval;
 mod feed;
@@ -12,6 +13,7 @@ mod lang_nesting;
 mod queue;
 mod rate;
 mod render_json;
+mod session_run;
 mod socket;
 mod spark;
 mod streams;

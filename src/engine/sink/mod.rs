@@ -1,11 +1,15 @@
-//! Where rows go: one sink a file, behind one trait.
+//! Where rows go: one sink a file, behind one trait, opened by one registry.
 
+pub mod console;
 pub mod memory;
 pub mod noop;
 
-use crate::engine::{EngineError, Frame};
+use crate::diagnostic::nearest;
+use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Column;
 use crate::progress::OutputMode;
+use console::{ConsoleSink, Origin, Output, TableStyle};
+use std::sync::Arc;
 
 /// One batch's result.
 pub struct SinkBatch<'a> {
@@ -34,4 +38,141 @@ pub trait Sink: Send {
 
     /// As progress names it, such as `console` or `memory(counts)`.
     fn description(&self) -> String;
+}
+
+/// What a sink is opened with.
+#[derive(Clone)]
+pub struct SinkContext {
+    /// Standard output, shared by all queries.
+    pub output: Arc<Output>,
+    /// The number of the statement that starts the query.
+    pub statement: u64,
+    /// The query's name, if it has one.
+    pub query: Option<String>,
+    /// The result's columns.
+    pub columns: Vec<Column>,
+    /// What the queries of the session share.
+    pub resources: Resources,
+}
+
+/// Opens a sink; options are those of INTO, keys in their spelling.
+type Open = fn(&[(String, String)], &SinkContext) -> Result<Box<dyn Sink>, EngineError>;
+
+/// Every sink with the options it reads, in the order that messages list them.
+const SINKS: &[(&str, &[&str], Open)] =
+    &[("console", &["truncate", "numRows", "vertical"], open_console), ("memory", memory::OPTIONS, open_memory), ("noop", &[], open_noop)];
+
+/// Sinks of the language that this version does not have.
+const LATER: &[&str] = &["parquet", "csv", "json", "text", "kafka", "sqlite", "postgres", "exec"];
+
+/// Sinks of other systems, with what to use instead.
+const INSTEAD: &[(&[&str], &str)] = &[
+    (&["foreach", "foreachbatch"], "instead: read the batches as JSON lines from `eddy run --format ndjson`"),
+    (
+        &["kinesis", "pulsar", "rabbitmq", "pubsub", "eventhubs", "flume", "mqtt", "nats", "zeromq"],
+        "instead: write JSON lines to standard output and pipe them into a client of that system",
+    ),
+    (&["delta", "iceberg", "hudi", "orc", "avro"], "instead: INTO memory keeps the result as a table; JSON lines go to standard output"),
+    (
+        &["jdbc", "mysql", "mongodb", "cassandra", "elasticsearch", "redis"],
+        "instead: write CSV or JSON lines to standard output and load them from there",
+    ),
+    (&["screen", "stdout", "print", "dashboard"], "instead: INTO console, or no INTO at all"),
+    (&["table", "temp", "ram"], "instead: INTO memory makes a table of the query's name"),
+    (&["null", "none", "blackhole", "discard"], "instead: INTO noop computes everything and writes nothing"),
+];
+
+/// Opens a sink by its name, lower case.
+///
+/// # Errors
+/// A sink that does not exist here, an option that it does not read, a value that makes no sense.
+pub fn open(format: &str, options: &[(String, String)], context: &SinkContext) -> Result<Box<dyn Sink>, EngineError> {
+    let Some((_, known, open)) = SINKS.iter().find(|(name, _, _)| *name == format) else { return Err(unknown(format)) };
+    for (key, _) in options {
+        if !known.iter().any(|k| k.eq_ignore_ascii_case(key)) {
+            let error = EngineError::user(format!("the sink {format} has no option `{key}`"));
+            return Err(match nearest(key, known.iter().copied()) {
+                Some(near) => error.help(format!("did you mean: {near}")),
+                None if known.is_empty() => error.help("options: it has none"),
+                None => error.help(format!("options: {}", known.join(", "))),
+            });
+        }
+    }
+    open(options, context)
+}
+
+fn unknown(format: &str) -> EngineError {
+    let here: Vec<&str> = SINKS.iter().map(|(name, _, _)| *name).collect();
+    if LATER.contains(&format) {
+        let error = EngineError::user(format!("the sink {format} is not available in this version"));
+        return error.help(format!("sinks now: {}", here.join(", ")));
+    }
+    let error = EngineError::data("DATA_SOURCE_NOT_FOUND", format!("there is no sink {format}"));
+    if let Some((_, instead)) = INSTEAD.iter().find(|(names, _)| names.contains(&format)) {
+        return error.help(*instead);
+    }
+    match nearest(format, here.iter().copied()) {
+        Some(near) => error.help(format!("did you mean: {near}")),
+        None => error.help(format!("sinks: {}", here.join(", "))),
+    }
+}
+
+/// The value of an option, keys without regard to case.
+fn option<'a>(options: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    options.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.as_str())
+}
+
+/// The rows Spark's console shows of a batch, and the characters of a cell.
+const CONSOLE_DEFAULT: usize = 20;
+
+fn open_console(options: &[(String, String)], context: &SinkContext) -> Result<Box<dyn Sink>, EngineError> {
+    let refuse =
+        |key: &str, value: &str, takes: &str| Err(EngineError::user(format!("the option `{key}` cannot be '{value}': it is {takes}")));
+    let mut style = TableStyle { rows: Some(CONSOLE_DEFAULT), cell: Some(CONSOLE_DEFAULT), vertical: false };
+    if let Some(value) = option(options, "truncate") {
+        style.cell = match value.to_lowercase().as_str() {
+            "true" => Some(CONSOLE_DEFAULT),
+            "false" | "0" => None,
+            number => match number.parse() {
+                Ok(n) => Some(n),
+                Err(_) => return refuse("truncate", value, "true, false or a number of characters"),
+            },
+        };
+    }
+    if let Some(value) = option(options, "numRows") {
+        style.rows = match value.parse() {
+            Ok(n) => Some(n),
+            Err(_) => return refuse("numRows", value, "a number of rows"),
+        };
+    }
+    if let Some(value) = option(options, "vertical") {
+        style.vertical = match value.to_lowercase().as_str() {
+            "true" => true,
+            "false" => false,
+            _ => return refuse("vertical", value, "true or false"),
+        };
+    }
+    Ok(Box::new(ConsoleSink::new(Arc::clone(&context.output), origin(context), Some(style))))
+}
+
+/// The sink of a query without INTO: standard output, nothing cut.
+pub fn standard_output(context: &SinkContext) -> Box<dyn Sink> {
+    Box::new(ConsoleSink::new(Arc::clone(&context.output), origin(context), None))
+}
+
+fn origin(context: &SinkContext) -> Origin {
+    Origin { statement: context.statement, query: context.query.clone() }
+}
+
+fn open_memory(options: &[(String, String)], context: &SinkContext) -> Result<Box<dyn Sink>, EngineError> {
+    match &context.query {
+        Some(name) => Ok(Box::new(memory::Memory::open(name, options, &context.resources)?)),
+        None => Err(EngineError::user("INTO memory makes a table of the query's name, and this one has none")
+            .help("do: START name AS SELECT … INTO memory")),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as every entry of the registry")]
+fn open_noop(_: &[(String, String)], _: &SinkContext) -> Result<Box<dyn Sink>, EngineError> {
+    Ok(Box::new(noop::Noop))
 }

@@ -1,0 +1,202 @@
+//! CREATE and DROP of streams, tables and views.
+
+use super::{Outcome, Session, suggest};
+use crate::catalog::{MemoryDef, Relation, SourceDef, ViewDef};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::engine::source::declared_schema;
+use crate::engine::{EngineError, MemoryTable};
+use crate::lang::ast::{self, ColumnDef, CreateSource, Ident, OptionDef, RelationKind};
+use crate::types::{Field, quote_if_needed};
+
+/// Formats that have no end by themselves: streams only.
+const LIVE_FORMATS: &[&str] = &["socket", "rate", "rate-micro-batch", "kafka", "exec", "tape"];
+
+impl Session {
+    pub(super) fn create_source(&mut self, create: CreateSource) -> Result<Outcome, Diagnostic> {
+        let CreateSource { kind, or_replace, if_not_exists, name, columns, format, options } = create;
+        if let Some(outcome) = self.name_is_free(&name, kind, or_replace, if_not_exists)? {
+            return Ok(outcome);
+        }
+        let streaming = kind == RelationKind::Stream;
+        let lower = format.name.to_lowercase();
+        if !streaming && LIVE_FORMATS.contains(&lower.as_str()) {
+            return Err(Diagnostic::error(format!("a table is bounded, and `{lower}` has no end"))
+                .at(format.span)
+                .label(format!("CREATE STREAM {} USING {lower}", quote_if_needed(&name.name))));
+        }
+        let declared = columns.map(distinct_columns).transpose()?;
+        let inferred = declared.is_none();
+        let pairs: Vec<(String, String)> = options.iter().map(|o| (o.key.clone(), o.value.clone())).collect();
+        let columns = declared_schema(&lower, &pairs, declared).map_err(|e| place(e, &format, &options))?;
+        let note = describe_new(&name.name, &columns, &lower, inferred);
+        self.catalog.put(Relation::Source(SourceDef { name: name.name, streaming, format: lower, options: pairs, columns }));
+        Ok(Outcome::note(note))
+    }
+
+    pub(super) fn create_table_as(
+        &mut self,
+        or_replace: bool,
+        if_not_exists: bool,
+        name: &Ident,
+        query: &ast::Query,
+    ) -> Result<Outcome, Diagnostic> {
+        if let Some(outcome) = self.name_is_free(name, RelationKind::Table, or_replace, if_not_exists)? {
+            return Ok(outcome);
+        }
+        self.not_being_filled(name)?;
+        let (plan, warnings) = self.analyze(query)?;
+        if plan.is_streaming() {
+            return Err(Diagnostic::error("a table is bounded, and this query reads a stream")
+                .at(query.span)
+                .note(format!("instead: START {} AS … INTO memory keeps a stream's result as a table", quote_if_needed(&name.name))));
+        }
+        let bounded = self.bounded(plan);
+        let frame = bounded.run()?;
+        let rows = frame.rows();
+        let columns = bounded.columns().to_vec();
+        let fields: Vec<Field> = columns.iter().map(|c| Field::new(c.name.clone(), c.data_type.clone())).collect();
+        if let Some(twice) = repeated(fields.iter().map(|f| f.name.as_str())) {
+            return Err(column_twice(&twice, query.span).note("do: give one of them another name with AS"));
+        }
+        self.resources.put_table(&name.name, MemoryTable { columns, frames: vec![frame] });
+        let note = format!("{} {} · {rows} {}", name.name, schema_text(&fields), if rows == 1 { "row" } else { "rows" });
+        self.catalog.put(Relation::Memory(MemoryDef { name: name.name.clone(), columns: fields }));
+        Ok(Outcome { warnings, ..Outcome::note(note) })
+    }
+
+    pub(super) fn create_view(&mut self, or_replace: bool, name: &Ident, query: ast::Query) -> Result<Outcome, Diagnostic> {
+        self.name_is_free(name, RelationKind::View, or_replace, false)?;
+        let (plan, warnings) = self.analyze(&query)?;
+        self.not_recursive(name, &query)?;
+        let fields: Vec<Field> = plan.columns().into_iter().map(|c| Field::new(c.name, c.data_type)).collect();
+        if let Some(twice) = repeated(fields.iter().map(|f| f.name.as_str())) {
+            return Err(column_twice(&twice, query.span).note("do: give one of them another name with AS"));
+        }
+        let note = format!("{} {} · view", name.name, schema_text(&fields));
+        self.catalog.put(Relation::View(ViewDef { name: name.name.clone(), query }));
+        Ok(Outcome { warnings, ..Outcome::note(note) })
+    }
+
+    pub(super) fn drop_relation(&mut self, kind: RelationKind, if_exists: bool, name: &Ident) -> Result<Outcome, Diagnostic> {
+        let Some(relation) = self.catalog.relation(&name.name) else {
+            if if_exists {
+                return Ok(Outcome::note(format!("{} · was not there", name.name)));
+            }
+            return Err(self.not_found(name));
+        };
+        // Spark lets DROP TABLE take a view; everything else has to be called what it is.
+        let fits = relation.kind() == kind || (kind == RelationKind::Table && relation.kind() == RelationKind::View);
+        if !fits {
+            let (is, word) = (kind_name(relation.kind()), kind_name(relation.kind()).to_uppercase());
+            return Err(Diagnostic::error(format!("`{}` is a {is}", relation.name()))
+                .condition("WRONG_COMMAND_FOR_OBJECT_TYPE")
+                .at(name.span)
+                .label(format!("DROP {word} {}", quote_if_needed(relation.name()))));
+        }
+        self.not_being_filled(name)?;
+        if let Some(Relation::Memory(_)) = self.catalog.remove(&name.name) {
+            self.resources.remove_table(&name.name);
+        }
+        Ok(Outcome::note(format!("{} · dropped", name.name)))
+    }
+
+    /// The error for a name that stands for nothing.
+    pub(super) fn not_found(&self, name: &Ident) -> Diagnostic {
+        let names: Vec<String> = self.catalog.relations().map(|r| r.name().to_string()).collect();
+        let error = Diagnostic::error(format!("there is no stream, table or view `{}`", name.name))
+            .condition("TABLE_OR_VIEW_NOT_FOUND")
+            .at(name.span);
+        suggest(error, &name.name, &names, "stream, table or view")
+    }
+
+    /// Nothing when the name may be taken; an outcome when it stays as it is.
+    fn name_is_free(&self, name: &Ident, kind: RelationKind, or_replace: bool, if_not_exists: bool) -> Result<Option<Outcome>, Diagnostic> {
+        let Some(there) = self.catalog.relation(&name.name) else { return Ok(None) };
+        if if_not_exists {
+            return Ok(Some(Outcome::note(format!("{} · is there already, left as it is", there.name()))));
+        }
+        if or_replace && there.kind() == kind {
+            return Ok(None);
+        }
+        let condition = if kind == RelationKind::View { "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS" } else { "TABLE_OR_VIEW_ALREADY_EXISTS" };
+        let help = if there.kind() == kind {
+            "CREATE OR REPLACE takes its place".to_string()
+        } else {
+            format!("DROP {} {} first", kind_name(there.kind()).to_uppercase(), quote_if_needed(there.name()))
+        };
+        let message = format!("there is a {} `{}` already", kind_name(there.kind()), there.name());
+        Err(Diagnostic::error(message).condition(condition).at(name.span).label(help))
+    }
+
+    /// Refuses to touch the table that a running query's memory sink fills.
+    fn not_being_filled(&self, name: &Ident) -> Result<(), Diagnostic> {
+        let filled = self.queries.get(&name.name).is_some_and(|e| !super::is_over(&e) && e.sink == "memory");
+        if !filled {
+            return Ok(());
+        }
+        Err(Diagnostic::error(format!("the running query `{}` fills this table", name.name))
+            .at(name.span)
+            .label(format!("STOP {} first", quote_if_needed(&name.name))))
+    }
+
+    /// Refuses a view that would read itself: without its name the query must mean the same.
+    fn not_recursive(&mut self, name: &Ident, query: &ast::Query) -> Result<(), Diagnostic> {
+        let Some(old) = self.catalog.remove(&name.name) else { return Ok(()) };
+        let without = self.analyze(query);
+        self.catalog.put(old);
+        match without {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                Err(Diagnostic::error(format!("the view `{}` would read itself", name.name)).condition("RECURSIVE_VIEW").at(query.span))
+            }
+        }
+    }
+}
+
+/// The declared columns, each name once.
+fn distinct_columns(columns: Vec<ColumnDef>) -> Result<Vec<Field>, Diagnostic> {
+    if let Some(twice) = repeated(columns.iter().map(|c| c.name.name.as_str())) {
+        let span = columns.iter().rev().find(|c| c.name.name.eq_ignore_ascii_case(&twice)).map_or(Span::default(), |c| c.name.span);
+        return Err(column_twice(&twice, span));
+    }
+    Ok(columns.into_iter().map(|c| Field::new(c.name.name, c.data_type)).collect())
+}
+
+fn column_twice(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(format!("the column `{name}` stands twice")).condition("COLUMN_ALREADY_EXISTS").at(span)
+}
+
+/// The first name that an earlier one equals, case apart.
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.into_iter().find(|n| !seen.insert(n.to_lowercase())).map(str::to_string)
+}
+
+/// An engine's refusal with the option or the format it speaks of.
+pub(super) fn place(error: EngineError, format: &Ident, options: &[OptionDef]) -> Diagnostic {
+    let message = error.failure().message.to_lowercase();
+    let words: Vec<&str> = message.split(|c: char| !(c.is_alphanumeric() || c == '.' || c == '_')).collect();
+    let spoken_of = options.iter().find(|o| words.contains(&o.key.to_lowercase().as_str()));
+    let span = spoken_of.map_or(format.span, |o| o.span);
+    Diagnostic::from(error).at(span)
+}
+
+fn describe_new(name: &str, columns: &[Field], format: &str, inferred: bool) -> String {
+    let how = if inferred && !LIVE_FORMATS.contains(&format) && format != "text" { " · schema inferred" } else { "" };
+    format!("{name} {} · {format}{how}", schema_text(columns))
+}
+
+/// `(word STRING, n BIGINT)`
+pub(super) fn schema_text(fields: &[Field]) -> String {
+    let columns: Vec<String> = fields.iter().map(|f| format!("{} {}", quote_if_needed(&f.name), f.data_type.sql())).collect();
+    format!("({})", columns.join(", "))
+}
+
+/// `stream`, `table` or `view`.
+pub(super) fn kind_name(kind: RelationKind) -> &'static str {
+    match kind {
+        RelationKind::Stream => "stream",
+        RelationKind::Table => "table",
+        RelationKind::View => "view",
+    }
+}

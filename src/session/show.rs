@@ -1,0 +1,123 @@
+//! SHOW and SET without a value: what there is, as rows.
+
+use super::create::schema_text;
+use super::rows::{columns_of, count, frame_of, matches, text};
+use super::start::trigger_text;
+use super::{Answer, Outcome, Session, settings};
+use crate::catalog::Relation;
+use crate::diagnostic::Diagnostic;
+use crate::lang::ast::{RelationKind, ShowKind};
+use crate::plan::functions;
+use crate::progress::{QuerySnapshot, QueryState};
+use crate::types::{DataType, Value};
+
+impl Session {
+    pub(super) fn show(&mut self, what: ShowKind, like: Option<&str>) -> Result<Outcome, Diagnostic> {
+        Ok(match what {
+            ShowKind::Queries => self.show_queries(like),
+            ShowKind::Functions => self.show_functions(like),
+            ShowKind::Streams => self.show_relations(RelationKind::Stream, like),
+            ShowKind::Tables => self.show_relations(RelationKind::Table, like),
+            ShowKind::Views => self.show_relations(RelationKind::View, like),
+        })
+    }
+
+    fn show_queries(&self, like: Option<&str>) -> Outcome {
+        let names = ["name", "state", "mode", "trigger", "batches", "inputRowsPerSecond", "stateRows", "sink", "why"];
+        let types = [&S, &S, &S, &S, &I, &DataType::Double, &I, &S, &S];
+        let rows = self.queries.named().into_iter().filter(|e| matches(like, e.name.as_deref().unwrap_or_default())).map(|entry| {
+            let snapshot = entry.handle.snapshot();
+            let last = snapshot.progress.back();
+            vec![
+                text(entry.name.clone().unwrap_or_default()),
+                text(state_name(&snapshot.state)),
+                text(snapshot.mode.name()),
+                text(trigger_text(snapshot.trigger)),
+                count(last.map_or(0, |p| p.batch_id + 1)),
+                Value::Double(last.map_or(0.0, |p| p.input_rows_per_second)),
+                count(state_rows(&snapshot)),
+                text(entry.sink.clone()),
+                text(snapshot.why.sentence.clone()),
+            ]
+        });
+        table(&names, &types, rows.collect())
+    }
+
+    fn show_functions(&self, like: Option<&str>) -> Outcome {
+        let mut names: Vec<&str> = functions::all().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied())).collect();
+        names.extend(self.catalog.functions().map(|f| f.name.as_str()));
+        names.retain(|n| matches(like, n) && !n.starts_with('$'));
+        names.sort_unstable();
+        names.dedup();
+        table(&["function"], &[&S], names.into_iter().map(|n| vec![text(n)]).collect())
+    }
+
+    fn show_relations(&self, kind: RelationKind, like: Option<&str>) -> Outcome {
+        let wanted = self.catalog.relations().filter(|r| r.kind() == kind && matches(like, r.name()));
+        let rows: Vec<Vec<Value>> = wanted
+            .map(|relation| match relation {
+                Relation::Source(s) => vec![text(&s.name), text(&s.format), text(schema_text(&s.columns)), text(options_text(&s.options))],
+                Relation::Memory(m) => {
+                    let held: usize = self.resources.table(&m.name).map_or(0, |t| t.frames.iter().map(crate::engine::Frame::rows).sum());
+                    vec![text(&m.name), text("memory"), text(schema_text(&m.columns)), text(format!("{held} rows"))]
+                }
+                Relation::View(v) => vec![text(&v.name), text(v.query.to_string())],
+            })
+            .collect();
+        match kind {
+            RelationKind::View => table(&["name", "query"], &[&S, &S], rows),
+            _ => table(&["name", "format", "columns", "options"], &[&S, &S, &S, &S], rows),
+        }
+    }
+
+    pub(super) fn show_settings(&self) -> Outcome {
+        let rows = self.settings.list().into_iter().map(|(key, value, doc)| vec![text(key), text(value), text(doc)]);
+        table(&["key", "value", "meaning"], &[&S, &S, &S], rows.collect())
+    }
+
+    pub(super) fn show_setting(&self, key: &str) -> Result<Outcome, Diagnostic> {
+        let value = self.settings.get(key).ok_or_else(|| settings::unknown(key))?;
+        Ok(table(&["key", "value"], &[&S, &S], vec![vec![text(key), text(value)]]))
+    }
+}
+
+const S: DataType = DataType::String;
+const I: DataType = DataType::BigInt;
+
+/// Rows as an outcome.
+pub(super) fn table(names: &[&str], types: &[&DataType], rows: Vec<Vec<Value>>) -> Outcome {
+    let named: Vec<(&str, DataType)> = names.iter().copied().zip(types.iter().map(|t| (*t).clone())).collect();
+    let columns = columns_of(&named);
+    let frame = frame_of(&columns, &rows);
+    Outcome::of(Answer::Rows { columns, frame })
+}
+
+/// One word for what a query is doing.
+pub(super) fn state_name(state: &QueryState) -> &'static str {
+    match state {
+        QueryState::Starting => "starting",
+        QueryState::Running => "running",
+        QueryState::WaitingForData => "waiting for data",
+        QueryState::WaitingForTrigger => "waiting for trigger",
+        QueryState::Paused => "paused",
+        QueryState::Stopped => "stopped",
+        QueryState::Failed(_) => "failed",
+    }
+}
+
+/// Rows of state over all operators after the last batch.
+pub(super) fn state_rows(snapshot: &QuerySnapshot) -> u64 {
+    snapshot.progress.back().map_or(0, |p| p.state_operators.iter().map(|o| o.num_rows_total).sum())
+}
+
+/// `path '/data', maxFilesPerTrigger '1'`
+pub(super) fn options_text(options: &[(String, String)]) -> String {
+    let shown: Vec<String> = options
+        .iter()
+        .map(|(key, value)| {
+            let secret = ["password", "secret", "token", "jaas"].iter().any(|s| key.to_lowercase().contains(s));
+            format!("{key} '{}'", if secret { "•••" } else { value })
+        })
+        .collect();
+    shown.join(", ")
+}

@@ -1,0 +1,310 @@
+//! Queries: bounded ones are handed out to be run, streaming ones are started.
+
+use super::create::place;
+use super::queries::is_over;
+use super::system::SystemRows;
+use super::{Answer, Entry, Outcome, Session, Surface, unavailable};
+use crate::catalog::{MemoryDef, Relation};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::engine::eval::{EvalContext, bind};
+use crate::engine::query::{QuerySettings, QuerySpec, start};
+use crate::engine::sink::{self, Sink, SinkContext};
+use crate::engine::source::rate_limit::RateSettings;
+use crate::engine::{EngineError, Frame, Resources};
+use crate::lang::ast::{self, Ident, OutputModeDef, SinkDef, StreamingQuery, TriggerDef};
+use crate::plan::expr::Expr;
+use crate::plan::logical::{Column, LogicalPlan};
+use crate::plan::{self, FoldError, streaming};
+use crate::progress::{OutputMode, Trigger};
+use crate::types::{Field, Value, quote_if_needed};
+
+/// A bounded query, ready to run on whichever thread.
+pub struct Bounded {
+    plan: LogicalPlan,
+    columns: Vec<Column>,
+    context: EvalContext,
+    resources: Resources,
+    system: SystemRows,
+    /// The rows are computed and shown to nobody (INTO noop).
+    pub silent: bool,
+}
+
+impl Bounded {
+    /// The result's columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The session's time zone, for showing the rows.
+    pub fn zone(&self) -> chrono_tz::Tz {
+        self.context.zone
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When a source cannot be read or a value cannot be computed.
+    pub fn run(&self) -> Result<Frame, EngineError> {
+        crate::engine::run_bounded(&self.plan, &self.context, &self.resources, &self.system)
+    }
+}
+
+impl Session {
+    /// A query with or without a stream in it.
+    pub(super) fn query(&mut self, query: StreamingQuery) -> Result<Outcome, Diagnostic> {
+        let (plan, warnings) = self.analyze(&query.query)?;
+        if plan.is_streaming() { self.streaming(query, plan, warnings) } else { self.once(&query, plan, warnings) }
+    }
+
+    /// The plan of a query over the session's names.
+    pub(super) fn analyze(&self, query: &ast::Query) -> Result<(LogicalPlan, Vec<Diagnostic>), Diagnostic> {
+        let fold = Folder(self.eval_context());
+        let analyzed = plan::analyze(query, &self.catalog, &self.plan_settings(), &fold).map_err(|e| Diagnostic::from(*e))?;
+        Ok((analyzed.plan, analyzed.warnings))
+    }
+
+    fn plan_settings(&self) -> plan::Settings {
+        let parameters = self.options.arguments.iter().cloned().collect();
+        plan::Settings { zone: self.settings.zone(), parameters, system_tables: super::system::columns }
+    }
+
+    fn query_settings(&self) -> QuerySettings {
+        let limit = |key: &str| Some(self.settings.number(key)).filter(|n| *n > 0.0);
+        let backpressure = self.settings.flag("spark.streaming.backpressure.enabled").then(|| RateSettings {
+            proportional: self.settings.number("spark.streaming.backpressure.pid.proportional"),
+            integral: self.settings.number("spark.streaming.backpressure.pid.integral"),
+            derived: self.settings.number("spark.streaming.backpressure.pid.derived"),
+            min_rate: self.settings.number("spark.streaming.backpressure.pid.minRate"),
+            initial_rate: limit("spark.streaming.backpressure.initialRate"),
+            max_rate: limit("spark.streaming.receiver.maxRate"),
+        });
+        QuerySettings {
+            partitions: self.settings.count("spark.sql.shuffle.partitions"),
+            no_data_batches: self.settings.flag("spark.sql.streaming.noDataMicroBatches.enabled"),
+            recent_progress: self.settings.count("spark.sql.streaming.numRecentProgressUpdates"),
+            backpressure,
+        }
+    }
+
+    /// A bounded plan with what it needs to run.
+    pub(super) fn bounded(&self, plan: LogicalPlan) -> Bounded {
+        Bounded {
+            columns: plan.columns(),
+            plan,
+            context: self.eval_context(),
+            resources: self.resources.clone(),
+            system: SystemRows::new(self.queries.clone()),
+            silent: false,
+        }
+    }
+
+    pub(super) fn eval_context(&self) -> EvalContext {
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "user".to_string());
+        EvalContext { zone: self.settings.zone(), now: self.options.clock.now_micros(), batch: 0, user }
+    }
+
+    /// A query without a stream runs once: the clauses that only a stream has are refused.
+    fn once(&mut self, query: &StreamingQuery, plan: LogicalPlan, warnings: Vec<Diagnostic>) -> Result<Outcome, Diagnostic> {
+        let needs_stream = |clause: &str, span: Span| {
+            Err(Diagnostic::error(format!("{clause} is for streams, and this query reads none: it would run once and end"))
+                .condition("WRITE_STREAM_NOT_ALLOWED")
+                .at(span))
+        };
+        if let Some(name) = &query.name {
+            let instead = format!("CREATE TABLE {} AS …", quote_if_needed(&name.name));
+            return needs_stream("START", name.span).map_err(|e| e.label(instead));
+        }
+        if let Some((_, span)) = &query.output_mode {
+            return needs_stream("OUTPUT MODE", *span);
+        }
+        if let Some((_, span)) = &query.trigger {
+            return needs_stream("TRIGGER", *span);
+        }
+        if let Some((_, span)) = &query.checkpoint {
+            return needs_stream("CHECKPOINT", *span);
+        }
+        let mut bounded = self.bounded(plan);
+        if let Some(into) = &query.sink {
+            match into.format.name.to_lowercase().as_str() {
+                "console" => {}
+                "noop" => bounded.silent = true,
+                "memory" => return needs_stream("INTO memory", into.format.span).map_err(|e| e.note("instead: CREATE TABLE name AS …")),
+                _ => {
+                    self.open_sink(Some(into), None, &bounded.columns)?;
+                }
+            }
+        }
+        Ok(Outcome { warnings, ..Outcome::of(Answer::Bounded(Box::new(bounded))) })
+    }
+
+    fn streaming(&mut self, query: StreamingQuery, plan: LogicalPlan, warnings: Vec<Diagnostic>) -> Result<Outcome, Diagnostic> {
+        if let Some((_, span)) = &query.checkpoint {
+            return Err(unavailable("CHECKPOINT", *span));
+        }
+        let trigger = trigger_of(query.trigger.as_ref())?;
+        let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), query.query.span)?;
+        if let Some(name) = &query.name {
+            self.may_start(name, query.sink.as_ref())?;
+        }
+        let columns = plan.columns();
+        let name = query.name.as_ref().map(|n| n.name.clone());
+        let (sink, sink_name) = self.open_sink(query.sink.as_ref(), name.as_deref(), &columns)?;
+        let spec = QuerySpec {
+            name: name.clone(),
+            plan,
+            mode,
+            trigger,
+            sink,
+            settings: self.query_settings(),
+            clock: self.options.clock.clone(),
+            eval: self.eval_context(),
+            resources: self.resources.clone(),
+        };
+        let handle = start(spec).map_err(|e| Diagnostic::from(e).at(query.span))?;
+        let entry = Entry { handle, name: name.clone(), statement: self.statement, sink: sink_name.clone() };
+        self.queries.add(entry.clone());
+        if let (Some(name), "memory") = (&name, sink_name.as_str()) {
+            let fields = columns.into_iter().map(|c| Field::new(c.name, c.data_type)).collect();
+            self.catalog.put(Relation::Memory(MemoryDef { name: name.clone(), columns: fields }));
+        }
+        let notes = vec![announce(name.as_deref(), mode, why.as_deref(), trigger, &sink_name)];
+        let answer = if name.is_some() { Answer::Started(entry) } else { Answer::Preview(entry) };
+        Ok(Outcome { answer, notes, warnings })
+    }
+
+    /// A name that a running query has, or a memory sink's name that is taken, is refused.
+    fn may_start(&self, name: &Ident, into: Option<&SinkDef>) -> Result<(), Diagnostic> {
+        let quoted = quote_if_needed(&name.name);
+        if self.queries.get(&name.name).is_some_and(|e| !is_over(&e)) {
+            return Err(Diagnostic::error(format!("a query `{}` runs already", name.name))
+                .at(name.span)
+                .label(format!("STOP {quoted} first")));
+        }
+        let fills = into.is_some_and(|s| s.format.name.eq_ignore_ascii_case("memory"));
+        let mine = self.queries.get(&name.name).is_some_and(|e| e.sink == "memory");
+        match self.catalog.relation(&name.name) {
+            Some(there) if fills && !mine => {
+                Err(Diagnostic::error(format!("INTO memory makes a table `{}`, and that name is taken", name.name))
+                    .condition("TABLE_OR_VIEW_ALREADY_EXISTS")
+                    .at(name.span)
+                    .label(format!("a {} has it", super::create::kind_name(there.kind()))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The sink of INTO, or the one that its absence means; with its short name.
+    fn open_sink(&self, into: Option<&SinkDef>, name: Option<&str>, columns: &[Column]) -> Result<(Box<dyn Sink>, String), Diagnostic> {
+        let context = SinkContext {
+            output: self.options.output.clone(),
+            statement: self.statement,
+            query: name.map(str::to_string),
+            columns: columns.to_vec(),
+            resources: self.resources.clone(),
+        };
+        let Some(into) = into else {
+            return Ok(match self.options.surface {
+                // The query's own history of batches is what the dashboard shows.
+                Surface::Prompt => (sink::open("noop", &[], &context)?, "screen".to_string()),
+                Surface::Script => (sink::standard_output(&context), "console".to_string()),
+            });
+        };
+        if let Some(column) = into.partitioned_by.first() {
+            return Err(Diagnostic::error("PARTITIONED BY is for files, and sinks that write files are not available in this version")
+                .at(column.span));
+        }
+        let format = into.format.name.to_lowercase();
+        let options: Vec<(String, String)> = into.options.iter().map(|o| (o.key.clone(), o.value.clone())).collect();
+        let sink = sink::open(&format, &options, &context).map_err(|e| place(e, &into.format, &into.options))?;
+        Ok((sink, format))
+    }
+}
+
+fn trigger_of(clause: Option<&(TriggerDef, Span)>) -> Result<Trigger, Diagnostic> {
+    let Some((trigger, span)) = clause else { return Ok(Trigger::Default) };
+    match trigger {
+        TriggerDef::ProcessingTime(micros) if *micros < 0 => Err(Diagnostic::error("a trigger's interval is not negative").at(*span)),
+        TriggerDef::ProcessingTime(0) => Ok(Trigger::Default),
+        TriggerDef::ProcessingTime(micros) => Ok(Trigger::ProcessingTime(*micros)),
+        TriggerDef::AvailableNow => Ok(Trigger::AvailableNow),
+        TriggerDef::Once => Ok(Trigger::Once),
+        TriggerDef::Continuous(_) => {
+            Err(unavailable("TRIGGER CONTINUOUS", *span).note("instead: without TRIGGER a batch runs as soon as data comes"))
+        }
+        TriggerDef::EveryRows(_) => Err(unavailable("TRIGGER EVERY n ROWS", *span)),
+    }
+}
+
+/// The mode, checked against the plan; with the words that say why, when nobody asked for one.
+fn mode_of(plan: &LogicalPlan, clause: Option<&(OutputModeDef, Span)>, query: Span) -> Result<(OutputMode, Option<String>), Diagnostic> {
+    let (mode, span) = match clause {
+        None => {
+            let mode = streaming::default_mode(plan);
+            streaming::check(plan, mode).map_err(|e| Diagnostic::from(*e).at(query))?;
+            let why = match mode {
+                OutputMode::Append => None,
+                OutputMode::Update => Some("append needs a watermark: .help output mode".to_string()),
+                OutputMode::Complete => Some("neither append nor update can be: .help output mode".to_string()),
+            };
+            return Ok((mode, why));
+        }
+        Some((OutputModeDef::Append, span)) => (OutputMode::Append, span),
+        Some((OutputModeDef::Update, span)) => (OutputMode::Update, span),
+        Some((OutputModeDef::Complete, span)) => (OutputMode::Complete, span),
+        Some((OutputModeDef::Batch { .. }, span)) => return Err(unavailable("OUTPUT MODE BATCH", *span)),
+    };
+    // The rules are about the plan, which has no places; the mode's words are the nearest there is.
+    streaming::check(plan, mode).map_err(|e| Diagnostic::from(*e).at(*span))?;
+    Ok((mode, None))
+}
+
+/// `counts · running · update mode (append needs a watermark: .help output mode) · every 2 seconds`
+fn announce(name: Option<&str>, mode: OutputMode, why: Option<&str>, trigger: Trigger, sink: &str) -> String {
+    let mut line = String::new();
+    if let Some(name) = name {
+        line.push_str(&format!("{name} · running · "));
+    }
+    line.push_str(&format!("{} mode", mode.name()));
+    if let Some(why) = why {
+        line.push_str(&format!(" ({why})"));
+    }
+    line.push_str(" · ");
+    line.push_str(&trigger_text(trigger));
+    match (name, sink) {
+        (Some(name), "memory") => line.push_str(&format!(" · into the table {}", quote_if_needed(name))),
+        (_, "screen" | "console") => {}
+        (_, sink) => line.push_str(&format!(" · into {sink}")),
+    }
+    line
+}
+
+/// When batches run, in words.
+pub(super) fn trigger_text(trigger: Trigger) -> String {
+    match trigger {
+        Trigger::Default => "every batch as soon as data comes".to_string(),
+        Trigger::ProcessingTime(micros) => format!("a batch every {}", duration_text(micros)),
+        Trigger::AvailableNow => "all that is there, then it ends".to_string(),
+        Trigger::Once => "one batch, then it ends".to_string(),
+    }
+}
+
+/// `2 s`, `1.5 s`, `200 ms`, `5 min`
+fn duration_text(micros: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "text for people")]
+    let seconds = micros as f64 / 1e6;
+    match micros {
+        m if m % 60_000_000 == 0 => format!("{} min", m / 60_000_000),
+        m if m < 1_000_000 => format!("{} ms", seconds * 1e3),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// Folds constants with the engine's own evaluator.
+struct Folder(EvalContext);
+
+impl plan::Fold for Folder {
+    fn fold(&self, expr: &Expr) -> Result<Value, FoldError> {
+        let value = bind(expr).and_then(|bound| bound.evaluate_scalar(&self.0));
+        value.map_err(|e| FoldError { condition: e.failure().condition.clone(), message: e.failure().message.clone() })
+    }
+}

@@ -1,0 +1,1 @@
+CREATE STREAM s (a INT, A STRING) USING json OPTIONS (path 'samples/data/orders');

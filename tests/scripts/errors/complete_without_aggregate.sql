@@ -1,0 +1,2 @@
+CREATE STREAM r USING rate;
+SELECT value FROM STREAM r OUTPUT MODE complete;

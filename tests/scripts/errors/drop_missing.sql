@@ -1,0 +1,2 @@
+CREATE TABLE customers AS SELECT 1 AS a;
+DROP TABLE custmers;

@@ -1,0 +1,1 @@
+CREATE STREAM s USING kinesis OPTIONS (streamName 'x');

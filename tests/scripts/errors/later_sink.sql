@@ -1,0 +1,2 @@
+CREATE STREAM r USING rate;
+SELECT * FROM STREAM r INTO parquet OPTIONS (path '/tmp/x');

@@ -1,0 +1,1 @@
+STEP counts 3;

@@ -1,0 +1,1 @@
+CREATE TABLE t USING socket OPTIONS (port 9999);

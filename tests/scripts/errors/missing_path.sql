@@ -1,0 +1,2 @@
+CREATE STREAM s (a INT) USING json OPTIONS (path 'no/such/folder');
+SELECT * FROM STREAM s TRIGGER AVAILABLE NOW;

@@ -1,0 +1,1 @@
+SOURCE 'no/such/script.sql';

@@ -1,0 +1,1 @@
+START q AS SELECT 1 AS a;

@@ -1,0 +1,1 @@
+CREATE STREAM s USING jsn OPTIONS (path 'samples/data/orders');

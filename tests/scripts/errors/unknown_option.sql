@@ -1,0 +1,1 @@
+CREATE STREAM s USING socket OPTIONS (hots 'localhost', port 9999);

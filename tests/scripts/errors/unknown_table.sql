@@ -1,0 +1,2 @@
+CREATE TABLE lines AS SELECT 'a' AS value;
+SELECT * FROM linse;

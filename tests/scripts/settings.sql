@@ -1,0 +1,11 @@
+-- SET and RESET.
+SET spark.sql.session.timeZone = 'Europe/Berlin';
+SET spark.sql.session.timeZone;
+SELECT TIMESTAMP '2024-07-01 12:00:00Z' AS noon;
+RESET spark.sql.session.timeZone;
+SELECT TIMESTAMP '2024-07-01 12:00:00Z' AS noon;
+SET spark.sql.shuffle.partitions = 4;
+SET spark.sql.shuffle.partitions;
+SET spark.sql.adaptive.enabled = true;
+SHOW FUNCTIONS LIKE 'upp*|low*';
+DESCRIBE FUNCTION EXTENDED upper;

@@ -1,0 +1,264 @@
+//! The real binary in a pseudo-terminal: what a person at the prompt sees.
+
+use super::session_run::{DEADLINE, accept, root};
+use eddyline::engine::clock::{Clock, SystemClock};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::num::NonZero;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+const ROWS: NonZero<u16> = NonZero::new(24).unwrap();
+const COLUMNS: NonZero<u16> = NonZero::new(100).unwrap();
+
+/// A screen with the program behind it.
+struct Screen {
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+    keyboard: Arc<Mutex<Box<dyn Write + Send>>>,
+    child: Box<dyn Child + Send + Sync>,
+    clock: SystemClock,
+    state: tempfile::TempDir,
+    _master: Box<dyn MasterPty + Send>,
+}
+
+struct Seen {
+    screen: vt100::Parser,
+    /// Everything ever written.
+    raw: Vec<u8>,
+    ended: bool,
+}
+
+impl Screen {
+    fn open(args: &[&str]) -> Screen {
+        let size = PtySize { rows: ROWS.get(), cols: COLUMNS.get(), pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pty");
+        let state = tempfile::tempdir().expect("a folder");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_eddy"));
+        command.args(args);
+        command.cwd(root());
+        command.env("TERM", "xterm-256color");
+        command.env("XDG_STATE_HOME", state.path());
+        command.env_remove("NO_COLOR");
+        let child = pair.slave.spawn_command(command).expect("starts");
+        drop(pair.slave);
+        let seen =
+            Arc::new((Mutex::new(Seen { screen: vt100::Parser::new(ROWS, COLUMNS, 0), raw: Vec::new(), ended: false }), Condvar::new()));
+        let keyboard = Arc::new(Mutex::new(pair.master.take_writer().expect("a keyboard")));
+        let mut reader = pair.master.try_clone_reader().expect("a screen");
+        let (watch, answers) = (Arc::clone(&seen), Arc::clone(&keyboard));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            loop {
+                let n = reader.read(&mut bytes).unwrap_or(0);
+                let (lock, changed) = &*watch;
+                let mut seen = lock.lock().unwrap();
+                seen.screen.process(&bytes[..n]);
+                seen.raw.extend_from_slice(&bytes[..n]);
+                seen.ended = n == 0;
+                // The question for the cursor's place, which a bare pty leaves unanswered.
+                if bytes[..n].windows(4).any(|w| w == b"\x1b[6n") {
+                    let (row, column) = seen.screen.screen().cursor_position();
+                    let _ = answers.lock().unwrap().write_all(format!("\x1b[{};{}R", row + 1, column + 1).as_bytes());
+                }
+                changed.notify_all();
+                if n == 0 {
+                    return;
+                }
+            }
+        });
+        Screen { seen, keyboard, child, clock: SystemClock::default(), state, _master: pair.master }
+    }
+
+    /// A prompt that is ready.
+    fn prompt() -> Screen {
+        let mut screen = Screen::open(&[]);
+        screen.wait("eddy> ");
+        screen
+    }
+
+    fn press(&mut self, keys: &str) {
+        let mut keyboard = self.keyboard.lock().unwrap();
+        keyboard.write_all(keys.as_bytes()).expect("typed");
+        keyboard.flush().expect("typed");
+    }
+
+    /// Types a line and its Enter.
+    fn line(&mut self, text: &str) {
+        self.press(&format!("{text}\r"));
+    }
+
+    /// Waits until `test` holds of the screen's text.
+    fn wait_for(&mut self, what: &str, test: impl Fn(&str) -> bool) -> String {
+        let started = self.clock.ticks();
+        let (lock, changed) = &*self.seen;
+        let mut seen = lock.lock().unwrap();
+        loop {
+            let text = seen.screen.screen().contents();
+            if test(&text) {
+                return text;
+            }
+            let waited = Duration::from_nanos(self.clock.ticks() - started);
+            assert!(waited < DEADLINE && !seen.ended, "no {what} on the screen:\n{text}");
+            seen = changed.wait_timeout(seen, DEADLINE - waited).unwrap().0;
+        }
+    }
+
+    fn wait(&mut self, text: &str) -> String {
+        self.wait_for(&format!("{text:?}"), |screen| screen.contains(text))
+    }
+
+    /// Waits for a fresh prompt below what came.
+    fn wait_prompt(&mut self) -> String {
+        self.wait_for("prompt at the end", |screen| screen.trim_end().ends_with("eddy>"))
+    }
+
+    /// Waits for the program's end.
+    fn end(mut self) -> (u32, String, tempfile::TempDir) {
+        let (lock, changed) = &*self.seen;
+        let seen = lock.lock().unwrap();
+        let (seen, _) = changed.wait_timeout_while(seen, DEADLINE, |s| !s.ended).unwrap();
+        assert!(seen.ended, "it goes on:\n{}", seen.screen.screen().contents());
+        let raw = String::from_utf8_lossy(&seen.raw).into_owned();
+        drop(seen);
+        let code = self.child.wait().expect("ends").exit_code();
+        (code, raw, self.state)
+    }
+}
+
+#[test]
+fn a_statement_goes_on_until_its_semicolon() {
+    let mut screen = Screen::prompt();
+    screen.line("SELECT 'one;two' AS a,");
+    screen.wait("  ... ");
+    screen.line("  2 AS b;");
+    let text = screen.wait("| one;two | 2 |");
+    assert!(text.contains("  ... "), "{text}");
+    screen.wait_prompt();
+    screen.press("\u{4}");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
+fn an_error_is_drawn_and_the_prompt_lives_on() {
+    let mut screen = Screen::prompt();
+    screen.line("SELECT wrod FROM VALUES ('a') AS t(word);");
+    let text = screen.wait("^^^^");
+    assert!(text.contains("UNRESOLVED_COLUMN"), "{text}");
+    screen.line("SELECT 40 + 2 AS answer;");
+    screen.wait("|     42 |");
+    screen.line(".quit");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
+fn control_c_clears_the_statement() {
+    let mut screen = Screen::prompt();
+    screen.line("SELECT 'not");
+    screen.wait("  ... ");
+    screen.press("\u{3}");
+    screen.wait_prompt();
+    screen.line("SELECT 'yes' AS a;");
+    screen.wait("| yes |");
+    screen.press("\u{4}");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
+fn tab_completes_and_the_history_is_for_the_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut screen = Screen::prompt();
+    screen.line("CREATE VIEW a_rather_long_name AS SELECT 7 AS seven;");
+    screen.wait("a_rather_long_name (seven INT) · view");
+    screen.wait_prompt();
+    screen.press("SELECT * FROM a_rat\t");
+    screen.wait("SELECT * FROM a_rather_long_name");
+    screen.line(";");
+    screen.wait("|     7 |");
+    screen.wait_prompt();
+    screen.press("\u{4}");
+    let (code, _, state) = screen.end();
+    assert_eq!(code, 0);
+    let history = state.path().join("eddy/history");
+    assert_eq!(std::fs::metadata(&history).expect("a history").permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&history).expect("text").contains("CREATE VIEW a_rather_long_name"));
+}
+
+#[test]
+fn help_and_timing() {
+    let mut screen = Screen::prompt();
+    screen.line(".help output mode");
+    screen.wait("the whole result, every batch");
+    screen.line(".timing");
+    screen.wait("timing is on");
+    screen.line("SELECT 1 AS a;");
+    screen.wait_for("a time", |text| text.lines().any(|l| l.trim_end().ends_with(" ms") && l.starts_with("  ")));
+    screen.press("\u{4}");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
+fn a_started_query_is_shown_above_the_prompt_and_stopped_at_the_end() {
+    let mut screen = Screen::prompt();
+    screen.line("CREATE STREAM ticks USING rate OPTIONS (rowsPerSecond 100);");
+    screen.wait("ticks (timestamp TIMESTAMP, value BIGINT) · rate");
+    screen.line("START counts AS SELECT count(*) AS n FROM STREAM ticks INTO memory OUTPUT MODE complete;");
+    screen.wait("counts · running · complete mode");
+    screen.line("SHOW QUERIES;");
+    screen.wait("● counts");
+    screen.line("STOP counts;");
+    screen.wait("counts · stopped after");
+    screen.line("SELECT n >= 0 AS counted FROM counts;");
+    screen.wait("true");
+    screen.press("\u{4}");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
+fn sigterm_at_the_prompt_stops_queries_and_restores_the_terminal() {
+    let mut screen = Screen::prompt();
+    screen.line("CREATE STREAM ticks USING rate OPTIONS (rowsPerSecond 100);");
+    screen.line("START q AS SELECT * FROM STREAM ticks INTO noop;");
+    screen.wait("q · running");
+    screen.wait_prompt();
+    let pid = i32::try_from(screen.child.process_id().expect("a pid")).expect("a pid");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("sent");
+    let (code, raw, _) = screen.end();
+    assert_eq!(code, 0);
+    assert!(raw.contains("\u{1b}[?2004l"), "bracketed paste is switched off again");
+}
+
+/// A socket as `nc -lk` gives it, a preview over it, and the way back to the prompt.
+#[test]
+fn a_preview_opens_the_dashboard_and_q_comes_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let mut screen = Screen::prompt();
+    screen.line(&format!("CREATE STREAM lines USING socket OPTIONS (host '127.0.0.1', port {port});"));
+    screen.wait("lines (value STRING)");
+    screen.line("SELECT value, count(*) AS n FROM STREAM lines GROUP BY value OUTPUT MODE complete;");
+    let mut peer = accept(listener);
+    peer.write_all(b"quick\nquick\nfox\n").expect("sent");
+    screen.wait_for("a counted word in the dashboard", |text| text.contains("quick") && text.contains("fox") && text.contains("batch"));
+    screen.press("q");
+    screen.wait_prompt();
+    screen.line("SELECT 'back' AS where_am_i;");
+    screen.wait("| back");
+    screen.press("\u{4}");
+    let (code, raw, _) = screen.end();
+    assert_eq!(code, 0);
+    assert!(raw.contains("\u{1b}[?1049h") && raw.contains("\u{1b}[?1049l"), "the other screen was entered and left");
+}
+
+#[test]
+fn control_c_in_a_preview_comes_back_to_the_prompt() {
+    let mut screen = Screen::prompt();
+    screen.line("CREATE STREAM ticks USING rate OPTIONS (rowsPerSecond 10);");
+    screen.wait_prompt();
+    screen.line("SELECT * FROM STREAM ticks;");
+    screen.wait("result");
+    screen.press("\u{3}");
+    screen.wait_prompt();
+    screen.press("\u{4}");
+    assert_eq!(screen.end().0, 0);
+}

@@ -1,0 +1,49 @@
+//! Golden scripts: every `tests/scripts/**/*.sql` runs, and what it prints is in the `.out` beside it.
+//!
+//! A first line `-- run: --format ndjson …` gives arguments. `UPDATE_GOLDEN=1` writes what came; review reads the diff.
+
+use super::session_run::{eddy, err, out, root};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+#[test]
+fn scripts_print_what_they_printed() {
+    let mut scripts = Vec::new();
+    find(&root().join("tests/scripts"), &mut scripts);
+    scripts.sort();
+    assert!(scripts.len() > 5, "the scripts are there");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    for script in &scripts {
+        let came = came_of(script);
+        let golden = script.with_extension("out");
+        if update {
+            std::fs::write(&golden, &came).expect("written");
+        } else if std::fs::read_to_string(&golden).unwrap_or_default() != came {
+            wrong.push(format!("== {}\n{came}", script.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "not what the .out files say (UPDATE_GOLDEN=1 writes them):\n{}", wrong.join("\n"));
+}
+
+fn find(folder: &Path, scripts: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            find(&path, scripts);
+        } else if path.extension().is_some_and(|e| e == "sql") && !path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('_')) {
+            scripts.push(path);
+        }
+    }
+}
+
+fn came_of(script: &Path) -> String {
+    let text = std::fs::read_to_string(script).expect("a script");
+    let arguments = text.lines().next().and_then(|l| l.strip_prefix("-- run:")).unwrap_or_default();
+    let script = script.strip_prefix(root()).expect("within the repository").to_string_lossy().into_owned();
+    let mut args = vec!["run", script.as_str()];
+    args.extend(arguments.split_whitespace());
+    let output = eddy(&args).stdin(Stdio::null()).output().expect("runs");
+    let status = output.status.code().map_or("killed".to_string(), |c| c.to_string());
+    format!("{}-- stderr\n{}-- status {status}\n", out(&output), err(&output))
+}
