@@ -5,6 +5,7 @@ mod analysis;
 mod cli;
 mod decode_json;
 mod eval;
+mod eval_spark;
 mod feed;
 mod files;
 mod functions;

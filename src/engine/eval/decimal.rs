@@ -31,6 +31,9 @@ pub(super) fn operate(call: &KernelCall<'_>, op: char, attempt: bool) -> Result<
         return Err(EngineError::internal("decimal arithmetic over other types"));
     };
     let shapes = Shapes { a: (*p1, *s1), b: (*p2, *s2), result: (*p, *s) };
+    if let (false, Some(column)) = (attempt, exact(call, &shapes, op)?) {
+        return Ok(column);
+    }
     let (operation, zero): (Operation, Option<fn() -> EngineError>) = match op {
         '+' | '-' if shapes.sum_fits() => (if op == '+' { plus_small } else { minus_small }, None),
         '+' => (plus_wide, None),
@@ -55,6 +58,35 @@ pub(super) fn operate(call: &KernelCall<'_>, op: char, attempt: bool) -> Result<
         return access::map2(&call.numbers::<i128>(0)?, &call.numbers::<i128>(1)?, |x, y| Ok(apply(x, y).ok()));
     }
     try_binary::<i128, i128, i128>(call.column(0), call.column(1), apply)
+}
+
+/// Sums and products that need no rounding and fit 128 bits: one tight loop. `None` for all others.
+fn exact(call: &KernelCall<'_>, shapes: &Shapes, op: char) -> Result<Option<Series>, EngineError> {
+    let limit = ten(shapes.result.0);
+    let (a, b) = (call.column(0), call.column(1));
+    let outside = |v: i128| v <= -limit || v >= limit;
+    let error = |x: i128, y: i128| out_of_range(shapes, op, x, y);
+    let same_scale = shapes.a.1 == shapes.b.1 && shapes.result.1 == shapes.a.1;
+    let column = match op {
+        '+' if same_scale && shapes.sum_fits() => access::checked_binary(a, b, |x: i128, y| with(x.wrapping_add(y), outside), error)?,
+        '-' if same_scale && shapes.sum_fits() => access::checked_binary(a, b, |x: i128, y| with(x.wrapping_sub(y), outside), error)?,
+        '+' | '-' if shapes.sum_fits() && shapes.result.1 == shapes.wider_scale() => {
+            let (up_a, up_b) = (ten(shapes.wider_scale() - shapes.a.1), ten(shapes.wider_scale() - shapes.b.1));
+            let up_b = if op == '+' { up_b } else { -up_b };
+            let sum = |x: i128, y: i128| x.wrapping_mul(up_a).wrapping_add(y.wrapping_mul(up_b));
+            access::checked_binary(a, b, |x: i128, y| with(sum(x, y), outside), error)?
+        }
+        '*' if shapes.a.0 + shapes.b.0 <= 38 && shapes.result.1 == shapes.a.1 + shapes.b.1 => {
+            access::checked_binary(a, b, |x: i128, y| with(x.wrapping_mul(y), outside), error)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(column))
+}
+
+/// A value and whether it is wrong.
+fn with(value: i128, wrong: impl Fn(i128) -> bool) -> (i128, bool) {
+    (value, wrong(value))
 }
 
 fn out_of_range(shapes: &Shapes, op: char, x: i128, y: i128) -> EngineError {

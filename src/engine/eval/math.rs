@@ -37,7 +37,7 @@ pub(super) const KERNELS: &[KernelEntry] = &[
     real!("acos", libm::acos),
     real!("acosh", |x| libm::log(x + (x * x - 1.0).sqrt())),
     real!("asin", libm::asin),
-    real!("asinh", inverse_sinh),
+    real!("asinh", libm::asinh),
     real!("atan", libm::atan),
     real!("atanh", |x| 0.5 * (libm::log1p(x) - libm::log1p(-x))),
     real!("cbrt", libm::cbrt),
@@ -77,15 +77,6 @@ pub(super) const KERNELS: &[KernelEntry] = &[
 
 fn positive(x: f64) -> Option<f64> {
     (x > 0.0 || x.is_nan()).then_some(x)
-}
-
-/// By the formula for the magnitude, so that large negative numbers do not cancel to nothing.
-fn inverse_sinh(x: f64) -> f64 {
-    if x.is_infinite() || x == 0.0 {
-        return x;
-    }
-    let magnitude = x.abs();
-    libm::log(magnitude + (magnitude * magnitude + 1.0).sqrt()).copysign(x)
 }
 
 /// `log(x)` to base e, `log(base, x)`.
@@ -227,13 +218,14 @@ fn in_base(text: &str, from: i32, to: i32) -> Result<Option<String>, EngineError
 /// In which of `count` equal parts of `low..high` a value lies; 0 and `count + 1` are outside.
 fn width_bucket(call: &KernelCall<'_>) -> Result<Series, EngineError> {
     let counts = call.numbers::<i64>(3)?;
-    let real = |index: usize, row: usize| -> Result<Option<f64>, EngineError> {
-        Ok(match call.data_type(index) {
-            DataType::YearMonthInterval(..) => call.numbers::<i32>(index)?.at(row).map(f64::from),
-            DataType::DayTimeInterval(..) => call.numbers::<i64>(index)?.at(row).map(|us| us as f64),
-            _ => call.numbers::<f64>(index)?.at(row),
+    let doubles = (0..3)
+        .map(|index| match call.data_type(index) {
+            DataType::YearMonthInterval(..) => unary(call.column(index), |m: i32| f64::from(m)),
+            DataType::DayTimeInterval(..) => unary(call.column(index), |us: i64| us as f64),
+            other => super::cast::cast(call.column(index), other, &DataType::Double, false, call.context),
         })
-    };
+        .collect::<Result<Vec<_>, _>>()?;
+    let real = |index: usize, row: usize| access::numbers::<f64>(&doubles[index]).map(|n| n.at(row));
     map_rows::<i64>(call.length(), |row| {
         let (Some(value), Some(low), Some(high), Some(count)) = (real(0, row)?, real(1, row)?, real(2, row)?, counts.at(row)) else {
             return Ok(None);

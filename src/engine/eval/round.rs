@@ -97,13 +97,18 @@ fn whole<T: NativeType + access::Output + Into<i128> + TryFrom<i128>>(
 /// `ceil` and `floor` of a number as BIGINT.
 fn to_whole(call: &KernelCall<'_>, mode: Mode) -> Result<Series, EngineError> {
     let column = call.column(0);
-    let edge = |x: f64| if mode == Mode::Up { x.ceil() as i64 } else { x.floor() as i64 };
+    // NaN becomes 0, as a cast in Java makes it; what is out of range is an error.
+    let edge = |x: f64| {
+        let whole = if mode == Mode::Up { x.ceil() } else { x.floor() };
+        let fits = whole.is_nan() || whole >= i64::MIN as f64 && whole <= i64::MAX as f64;
+        if fits { Ok(whole as i64) } else { Err(overflow(&format!("{x} as BIGINT"))) }
+    };
     match call.data_type(0) {
         DataType::TinyInt => unary(column, |n: i8| i64::from(n)),
         DataType::SmallInt => unary(column, |n: i16| i64::from(n)),
         DataType::Int => unary(column, |n: i32| i64::from(n)),
-        DataType::Float => unary(column, |x: f32| edge(x.into())),
-        DataType::Double => unary(column, edge),
+        DataType::Float => access::try_unary(column, |x: f32| edge(x.into())),
+        DataType::Double => access::try_unary(column, edge),
         other => Err(EngineError::internal(format!("no rounding of {} to BIGINT", other.sql()))),
     }
 }
@@ -145,9 +150,6 @@ fn real(shortest: &str, mode: Mode, digits: i32) -> Option<String> {
         Some(unit) => mode.divide(value, unit),
         None => 0,
     };
-    if kept == 0 && shortest.starts_with('-') {
-        return Some("-0.0".to_string());
-    }
     Some(format!("{kept}e{}", -digits))
 }
 

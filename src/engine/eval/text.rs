@@ -191,7 +191,7 @@ pub fn write_double(out: &mut String, value: f64) {
     let magnitude = value.abs();
     if (1e-3..1e7).contains(&magnitude) {
         out.push_str(ryu::Buffer::new().format_finite(value));
-    } else if !write_special(out, value) {
+    } else if !write_special(out, value) && !write_whole(out, value, 53) {
         write_scientific(out, &format!("{value:e}"), || format!("{value:.1e}"));
     }
 }
@@ -201,7 +201,7 @@ pub fn write_float(out: &mut String, value: f32) {
     let magnitude = value.abs();
     if (1e-3..1e7).contains(&magnitude) {
         out.push_str(ryu::Buffer::new().format_finite(value));
-    } else if !write_special(out, value.into()) {
+    } else if !write_special(out, value.into()) && !write_whole(out, value.into(), 24) {
         write_scientific(out, &format!("{value:e}"), || format!("{value:.1e}"));
     }
 }
@@ -217,6 +217,40 @@ fn write_special(out: &mut String, value: f64) -> bool {
         return false;
     };
     out.push_str(text);
+    true
+}
+
+/// Whole numbers below 2^62 in magnitude: Java 17 writes all their digits but those that `precision` bits leave open,
+/// which may be more than the shortest text has.
+fn write_whole(out: &mut String, value: f64, precision: i32) -> bool {
+    let magnitude = value.abs();
+    if magnitude < 1e7 || magnitude >= (1i64 << 62) as f64 || magnitude.fract() != 0.0 {
+        return false;
+    }
+    let mut digits = magnitude as u64;
+    let open = 62 - digits.leading_zeros() as i32 - precision;
+    let mut exponent = 0;
+    if open > 1 {
+        // One digit less than 2^open has.
+        exponent = (1u64 << open).ilog10();
+        let unit = 10u64.pow(exponent);
+        digits = digits / unit + u64::from(digits % unit >= unit / 2);
+    }
+    while digits.is_multiple_of(10) {
+        digits /= 10;
+        exponent += 1;
+    }
+    let mut buffer = itoa::Buffer::new();
+    let text = buffer.format(digits);
+    let exponent = exponent as usize + text.len() - 1;
+    if value < 0.0 {
+        out.push('-');
+    }
+    out.push_str(&text[..1]);
+    out.push('.');
+    out.push_str(if text.len() > 1 { &text[1..] } else { "0" });
+    out.push('E');
+    out.push_str(itoa::Buffer::new().format(exponent));
     true
 }
 

@@ -99,6 +99,9 @@ impl Analyzer<'_> {
                 let null = Expr::literal(Value::Null, a.data_type());
                 self.case_of(vec![(equal, null)], Some(a), e.span)?
             }
+            "mod" | "pmod" | "try_add" | "try_subtract" | "try_multiply" | "try_divide" | "try_mod" if count == 2 => {
+                self.arithmetic_call(name, call, e, env)?
+            }
             "nullifzero" | "zeroifnull" => {
                 want(1, "1 argument")?;
                 let value = self.expr(&call.args[0].value, env)?;
@@ -301,23 +304,12 @@ impl Analyzer<'_> {
             ("element_at" | "try_element_at", Some(DataType::Map(_, value))) => Some(*value),
             ("get", Some(DataType::Array(element))) => Some(*element),
             ("concat", Some(_)) => concat_type(args),
-            ("round" | "bround", Some(DataType::Decimal(p, s))) => {
-                let digits = match args.get(1) {
-                    Some(d) => self.constant(d, e.span)?.as_int().unwrap_or(0),
-                    None => 0,
-                };
-                let whole = i64::from(p - s) + 1;
-                let scale = digits.clamp(0, i64::from(s));
-                let precision = if digits < 0 { whole.max(1 - digits) } else { whole + scale };
-                Some(DataType::Decimal(precision.clamp(1, 38) as u8, scale as u8))
-            }
+            ("round" | "bround", Some(DataType::Decimal(p, s))) => Some(self.rounded_type(args, p, s, e)?),
             ("round" | "bround", Some(t)) => Some(t),
-            ("ceil" | "floor", Some(DataType::Decimal(p, s))) => match args.get(1) {
-                None => Some(DataType::Decimal((p - s + 1).clamp(1, 38), 0)),
-                Some(d) => {
-                    let digits = self.constant(d, e.span)?.as_int().unwrap_or(0).clamp(0, i64::from(s));
-                    Some(DataType::Decimal((i64::from(p - s) + 1 + digits).clamp(1, 38) as u8, digits as u8))
-                }
+            ("ceil" | "floor", Some(DataType::Decimal(p, s))) => Some(self.rounded_type(args, p, s, e)?),
+            ("ceil" | "floor", Some(t)) if args.len() == 2 => match t.as_decimal() {
+                Some((p, s)) => Some(self.rounded_type(args, p, s, e)?),
+                None => Some(DataType::BigInt),
             },
             ("ceil" | "floor", Some(_)) => Some(DataType::BigInt),
             ("extract", _) => {
@@ -333,6 +325,38 @@ impl Analyzer<'_> {
                 }
             }
             _ => None,
+        })
+    }
+
+    /// A decimal rounded to the constant count of digits in the second argument: one more digit before the point.
+    fn rounded_type(&self, args: &[Expr], p: u8, s: u8, e: &ast::Expr) -> Result<DataType> {
+        let digits = match args.get(1) {
+            Some(d) => self.constant(d, e.span)?.as_int().unwrap_or(0),
+            None => 0,
+        };
+        let whole = i64::from(p - s) + 1;
+        let scale = digits.clamp(0, i64::from(s));
+        let precision = if digits < 0 { whole.max(1 - digits) } else { whole + scale };
+        Ok(DataType::Decimal(precision.clamp(1, 38) as u8, scale as u8))
+    }
+
+    /// `mod(a, b)`, `try_add(a, b)` …: typed as the operator is, then called by its own name.
+    fn arithmetic_call(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let args = self.plain_arguments(call, env)?;
+        let [l, r] = <[Expr; 2]>::try_from(args).expect("two were counted");
+        let op = match name {
+            "try_add" => "+",
+            "try_subtract" => "-",
+            "try_multiply" => "*",
+            "try_divide" => "/",
+            _ => "%",
+        };
+        let typed = self.arithmetic(op, l, r, e)?;
+        Ok(match (typed, functions::find(name)) {
+            (Expr::Call { args, data_type, .. }, Some(function)) => {
+                Expr::Call { function: crate::plan::expr::FunctionId(function.name), args, data_type }
+            }
+            (other, _) => other,
         })
     }
 
