@@ -67,7 +67,7 @@ fn source(i: In<'_>, kind: RelationKind, or_replace: bool) -> Parsed<'_, Stateme
 /// EBNF: `format`
 pub(super) fn format(start: In<'_>) -> Parsed<'_, Ident> {
     let (mut i, mut format) = any_name(start)?;
-    while i.sign(S::Minus) && matches!(i.peek_at(1).kind, TokenKind::Word(_)) {
+    while i.sign(S::Minus) && matches!(i.peek_at(1).kind, TokenKind::Word(_) | TokenKind::Quoted) {
         let (rest, part) = any_name(i.next())?;
         format.name = format!("{}-{}", format.name, part.name);
         i = rest;
@@ -106,7 +106,8 @@ fn option(start: In<'_>) -> Parsed<'_, OptionDef> {
 fn option_key(i: In<'_>) -> Parsed<'_, String> {
     let (mut i, first) = any_name(i)?;
     let mut key = first.name;
-    while i.sign(S::Dot) || i.sign(S::Minus) {
+    // `key -1` is a key and a negative value.
+    while i.sign(S::Dot) || i.sign(S::Minus) && matches!(i.peek_at(1).kind, TokenKind::Word(_) | TokenKind::Quoted) {
         let (rest, part) = any_name(i.next())?;
         key.push_str(i.peek().text);
         key.push_str(&part.name);

@@ -199,7 +199,7 @@ impl SyntaxError {
         if closes && let Some(open) = shared.unclosed_before(index) {
             return SyntaxError::Unclosed { found, span, open };
         }
-        let notes = notes(tokens, index, &expected);
+        let notes = notes(shared, index, &expected);
         let expected = worded(&expected);
         if token.kind == TokenKind::End {
             return SyntaxError::UnexpectedEnd { expected, notes, span };
@@ -295,7 +295,8 @@ fn misspelt(tokens: &[Token<'_>], index: usize, expected: &[Expected]) -> Option
 }
 
 /// Help on mistakes that are made often.
-fn notes(tokens: &[Token<'_>], index: usize, expected: &[Expected]) -> Vec<String> {
+fn notes(shared: &Shared<'_>, index: usize, expected: &[Expected]) -> Vec<String> {
+    let tokens = shared.tokens();
     let token = &tokens[index.min(tokens.len() - 1)];
     let before = index.checked_sub(1).map(|at| &tokens[at]);
     let keyword = token.keyword();
@@ -317,11 +318,7 @@ fn notes(tokens: &[Token<'_>], index: usize, expected: &[Expected]) -> Vec<Strin
         return help("`=>` names an argument of a function; comparison is `>=`, lambdas are `x -> …`");
     }
     if token.is_symbol(Symbol::RParen) {
-        return if expected.contains(&Expected::Thing("an expression")) {
-            Vec::new()
-        } else {
-            help("there is one `)` too many, or its `(` is missing")
-        };
+        return if shared.closes_any(index) { Vec::new() } else { help("there is one `)` too many, or its `(` is missing") };
     }
     let begins = matches!(
         keyword,
@@ -336,7 +333,9 @@ fn notes(tokens: &[Token<'_>], index: usize, expected: &[Expected]) -> Vec<Strin
                 | Keyword::WITH
         )
     );
-    if begins && before.is_some() {
+    // `… FROM t CREATE STREAM x`: the first word was taken for an alias.
+    let begun = before.and_then(Token::keyword).is_some_and(|k| matches!(k, Keyword::CREATE | Keyword::DROP | Keyword::SHOW)) && index > 1;
+    if begins && before.is_some() || begun {
         return help("if a new statement begins here, end the one before it with `;`");
     }
     let value = matches!(token.kind, TokenKind::Word(_) | TokenKind::Quoted | TokenKind::Number | TokenKind::Text);

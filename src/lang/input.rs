@@ -94,6 +94,11 @@ impl<'a> Shared<'a> {
         self.all
     }
 
+    /// Whether the token at `index` closes a parenthesis.
+    pub(super) fn closes_any(&self, index: usize) -> bool {
+        self.closes.iter().any(|close| *close as usize == index && index > 0)
+    }
+
     /// The innermost parenthesis open before `index` that nothing closes.
     pub(super) fn unclosed_before(&self, index: usize) -> Option<Span> {
         (0..index.min(self.all.len()))

@@ -31,7 +31,6 @@ macro_rules! keywords {
 }
 
 keywords! {
-    ADD Free,
     AFTER Free,
     AGGREGATE Free,
     ALL Free,
@@ -128,7 +127,6 @@ keywords! {
     INTO Reserved,
     IS Reserved,
     JOIN Reserved,
-    KEY Soft,
     LAST Soft,
     LATERAL NotBare,
     LEADING Soft,

@@ -70,7 +70,7 @@ pub(super) fn query(i: In<'_>) -> Parsed<'_, Query> {
 /// EBNF: `cte`
 fn cte(i: In<'_>) -> Parsed<'_, Cte> {
     let (i, name) = name(i)?;
-    let (i, columns) = if i.sign(S::LParen) { parenthesised_list(any_name)(i)? } else { (i, Vec::new()) };
+    let (i, columns) = if i.sign(S::LParen) && !begins_query(i.next()) { parenthesised_list(any_name)(i)? } else { (i, Vec::new()) };
     let (i, _) = opt(word(K::AS)).parse(i)?;
     let (i, query) = subquery(i)?;
     Ok((i, Cte { name, columns, query }))

@@ -9,6 +9,7 @@ mod eval_spark;
 mod feed;
 mod files;
 mod functions;
+mod grammar;
 mod lang;
 mod lang_nesting;
 mod queue;
