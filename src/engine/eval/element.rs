@@ -13,6 +13,7 @@ pub(super) const KERNELS: &[KernelEntry] = &[
     KernelEntry { name: "getitem_array", fallible: true, kernel: of_array },
     KernelEntry { name: "getitem_map", fallible: false, kernel: of_map },
     KernelEntry { name: "getfield_array", fallible: false, kernel: members_of_array },
+    KernelEntry { name: "window_time", fallible: false, kernel: window_time },
 ];
 
 /// Element `index`, counted from 0.
@@ -43,6 +44,16 @@ fn bad_index(index: i64, length: usize) -> EngineError {
 fn gather(values: &Series, at: Vec<Option<IdxSize>>) -> Result<Series, EngineError> {
     let index: IdxCa = at.into_iter().collect();
     Ok(one_chunk(values.take(&index)?))
+}
+
+/// The last microsecond of a window: its end less one.
+fn window_time(call: &KernelCall<'_>) -> Result<Series, EngineError> {
+    let window = call.column(0);
+    let ends = access::members(window)?.swap_remove(1);
+    let last = access::unary(&ends, |end: i64| end - 1)?;
+    let Some(outer) = access::struct_validity(window)? else { return Ok(last) };
+    let validity = access::both_valid(Some(outer), access::validity(&last), last.len());
+    Ok(access::number_series(access::numbers::<i64>(&last)?.values.to_vec(), validity))
 }
 
 /// The value of a key; NULL if the map has no such key.

@@ -149,7 +149,31 @@ impl Analyzer<'_> {
                 let to_timestamp = |x: Expr| if x.data_type() == DataType::TimestampNtz { x } else { cast(x, &DataType::Timestamp) };
                 Expr::call("timestampdiff", vec![unit, to_timestamp(from), to_timestamp(to)], DataType::BigInt)
             }
+            _ => return self.operator_call(name, call, e, env),
+        }))
+    }
+
+    /// Operators called by name: `mod(a, b)`, `try_add(a, b)`, `equal_null(a, b)`.
+    fn operator_call(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Option<Expr>> {
+        let Some(function) = functions::find(name).filter(|_| call.args.len() == 2) else { return Ok(None) };
+        let operator = match function.name {
+            "try_add" => "+",
+            "try_subtract" => "-",
+            "try_multiply" => "*",
+            "try_divide" => "/",
+            "try_mod" => "%",
+            op @ ("+" | "-" | "*" | "/" | "div" | "%" | "=" | "<=>" | "<" | "<=" | ">" | ">=") => op,
             _ => return Ok(None),
+        };
+        let args = self.plain_arguments(call, env)?;
+        let [l, r] = <[Expr; 2]>::try_from(args).expect("two were counted");
+        if matches!(operator, "=" | "<=>" | "<" | "<=" | ">" | ">=") {
+            return self.comparison(operator, l, r, e).map(Some);
+        }
+        let computed = self.arithmetic(operator, l, r, e)?;
+        Ok(Some(match computed {
+            Expr::Call { args, data_type, .. } => Expr::call(function.name, args, data_type),
+            other => other,
         }))
     }
 

@@ -15,6 +15,7 @@ mod math;
 mod operator;
 mod string;
 mod system;
+mod time_window;
 mod window;
 
 pub use date::{extract_field, extract_type};
@@ -209,6 +210,7 @@ const FAMILIES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     generator::FUNCTIONS,
     window::FUNCTIONS,
+    time_window::FUNCTIONS,
     system::FUNCTIONS,
 ];
 
