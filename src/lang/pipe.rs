@@ -3,10 +3,10 @@
 use super::ast::{Expr, Ident, PipeOperator, QueryBody};
 use super::error::SyntaxError;
 use super::expr::expression;
-use super::input::{Expected, In, Parsed, RELATION_WEIGHT, any_name, comma_list, parenthesised_list, said, sign, words};
+use super::input::{Expected, In, Parsed, RELATION_WEIGHT, Trouble, any_name, comma_list, parenthesised_list, said, sign, words};
 use super::keywords::Keyword as K;
 use super::relation::{alias, begins_join, join, pivot, sample, unpivot};
-use super::select::{group_by, lateral_view, organization, quantifier, query_primary, select_item, set_operator};
+use super::select::{Organization, group_by, lateral_view, organization, quantifier, query_primary, select_item, set_operator};
 use super::tokens::{Symbol as S, TokenKind};
 use nom::Parser;
 use nom::combinator::map;
@@ -45,6 +45,11 @@ pub(super) fn operator<'a>(start: In<'a>, i: In<'a>, input: QueryBody) -> Parsed
 /// `ORDER BY … LIMIT …` behind one `|>` counts as one operator each.
 fn ordering<'a>(start: In<'a>, i: In<'a>, input: QueryBody) -> Parsed<'a, QueryBody> {
     let (i, all) = organization(i)?;
+    Ok((i, ordered(start, i, input, all)?))
+}
+
+/// `input` with what orders and cuts it as operators.
+fn ordered<'a>(start: In<'a>, i: In<'a>, input: QueryBody, all: Organization) -> Result<QueryBody, nom::Err<Trouble>> {
     let mut body = input;
     let operators = [
         (!all.order_by.is_empty()).then_some(PipeOperator::OrderBy(all.order_by)),
@@ -56,7 +61,24 @@ fn ordering<'a>(start: In<'a>, i: In<'a>, input: QueryBody) -> Parsed<'a, QueryB
         i.lengthen(RELATION_WEIGHT)?;
         body = QueryBody::Pipe { input: Box::new(body), operator: Box::new(operator), span: i.span_since(start) };
     }
-    Ok((i, body))
+    Ok(body)
+}
+
+/// What stands behind the whole pipe: right behind `|> ORDER BY` and its kin it belongs to that operator, so that
+/// `|> LIMIT 3 OFFSET 1` means the same however it is split.
+pub(super) fn trailing<'a>(
+    start: In<'a>,
+    i: In<'a>,
+    body: QueryBody,
+    all: Organization,
+) -> Result<(QueryBody, Organization), nom::Err<Trouble>> {
+    let orders = match &body {
+        QueryBody::Pipe { operator, .. } => {
+            matches!(**operator, PipeOperator::OrderBy(_) | PipeOperator::SortBy(_) | PipeOperator::Limit(_) | PipeOperator::Offset(_))
+        }
+        _ => false,
+    };
+    if orders { Ok((ordered(start, i, body, all)?, Organization::default())) } else { Ok((body, all)) }
 }
 
 fn one(i: In<'_>) -> Parsed<'_, PipeOperator> {

@@ -60,6 +60,7 @@ pub(super) fn query(i: In<'_>) -> Parsed<'_, Query> {
             (i, body) = pipe::operator(start, i, body)?;
         }
         let (i, tail) = organization(i)?;
+        let (body, tail) = pipe::trailing(start, i, body, tail)?;
         let Organization { order_by, sort_by, limit, offset } = tail;
         Ok((i, Query { ctes, body, order_by, sort_by, limit, offset, span: i.span_since(start) }))
     })
