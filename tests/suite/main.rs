@@ -4,6 +4,7 @@
 mod analysis;
 mod cli;
 mod decode_json;
+mod engine;
 mod eval;
 mod eval_spark;
 mod feed;
