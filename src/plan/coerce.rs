@@ -180,9 +180,11 @@ pub(crate) fn accepted(accepts: Accepts, found: &DataType) -> Option<DataType> {
             Void => Some(DataType::array(String)),
             _ => None,
         },
-        Accepts::StringOrDatetime => {
-            matches!(found, String | Date | Timestamp | TimestampNtz | Void).then(|| if *found == Void { String } else { found.clone() })
-        }
+        Accepts::StringOrDatetime | Accepts::TimestampSource => match found {
+            Date | Timestamp | TimestampNtz => Some(found.clone()),
+            t if t.is_numeric() && accepts == Accepts::TimestampSource => Some(t.clone()),
+            _ => atomic_text(found),
+        },
         Accepts::Extractable => match found {
             t if t.is_datetime() || t.is_interval() => Some(t.clone()),
             String | Void => Some(Timestamp),
@@ -198,7 +200,10 @@ pub(crate) fn accepted(accepts: Accepts, found: &DataType) -> Option<DataType> {
         }
         Accepts::Binary => matches!(found, Binary | String | Void).then_some(Binary),
         Accepts::Boolean => matches!(found, Boolean | Void | String).then_some(Boolean),
-        Accepts::Int | Accepts::ConstantInt => numbers(Int),
+        Accepts::SmallerInt | Accepts::ConstantInt => numbers(Int),
+        Accepts::Int if found.is_numeric() => Some(Int),
+        Accepts::Int => numbers(Int),
+        Accepts::BigInt if found.is_numeric() => Some(BigInt),
         Accepts::BigInt => numbers(BigInt),
         Accepts::Integral => match found {
             t if t.is_integral() => Some(t.clone()),
@@ -267,13 +272,13 @@ pub(crate) fn wanted(accepts: Accepts) -> &'static str {
         Accepts::StringArray => "an ARRAY<STRING>",
         Accepts::IndexOrKey => "a position, or a key of the map",
         Accepts::Key => "a key of the map",
-        Accepts::StringOrDatetime => "a STRING, DATE or TIMESTAMP",
+        Accepts::StringOrDatetime | Accepts::TimestampSource => "a STRING, DATE or TIMESTAMP",
         Accepts::Extractable => "a DATE, TIMESTAMP or INTERVAL",
         Accepts::String => "a STRING",
         Accepts::StringOrBinary => "a STRING or BINARY",
         Accepts::Binary => "BINARY",
         Accepts::Boolean => "BOOLEAN",
-        Accepts::Int => "an INT",
+        Accepts::Int | Accepts::SmallerInt => "an INT",
         Accepts::BigInt => "a BIGINT",
         Accepts::Integral => "a whole number",
         Accepts::Double => "a DOUBLE",

@@ -1,6 +1,6 @@
 //! Kernels that digest, hash and spell bytes: `md5` … `xxhash64`, `hex`, `base64`, `encode`.
 
-use super::access::{Bytes, Cells, Texts, map_rows, map1, map2, number_series};
+use super::access::{Bytes, Cells, Texts, map_rows, map1, map2, number_series, numbers};
 use super::{KernelCall, KernelEntry};
 use crate::engine::EngineError;
 use crate::types::DataType;
@@ -273,6 +273,10 @@ fn hex(call: &KernelCall<'_>) -> Result {
         DataType::Int => map1(&call.numbers::<i32>(0)?, |n| Ok(Some(format!("{:X}", i64::from(n))))),
         DataType::SmallInt => map1(&call.numbers::<i16>(0)?, |n| Ok(Some(format!("{:X}", i64::from(n))))),
         DataType::TinyInt => map1(&call.numbers::<i8>(0)?, |n| Ok(Some(format!("{:X}", i64::from(n))))),
+        t if t.is_numeric() => {
+            let whole = super::cast::cast(call.column(0), t, &DataType::BigInt, false, call.context)?;
+            map1(&numbers::<i64>(&whole)?, |n| Ok(Some(format!("{n:X}"))))
+        }
         other => {
             let message = format!("`hex` takes a BIGINT, a BINARY or a STRING, not {}", other.sql());
             Err(EngineError::data("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", message))

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 const FAMILIES: &[&[KernelEntry]] = &[
     super::arithmetic::KERNELS,
     super::array::KERNELS,
+    super::array_sequence::KERNELS,
     super::array_set::KERNELS,
     super::compare::KERNELS,
     super::condition::KERNELS,
@@ -24,6 +25,7 @@ const FAMILIES: &[&[KernelEntry]] = &[
     super::map::KERNELS,
     super::regex::KERNELS,
     super::string::KERNELS,
+    super::string_format::KERNELS,
 ];
 
 /// The kernel of the function of that canonical name.

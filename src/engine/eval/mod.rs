@@ -6,6 +6,7 @@
 pub mod access;
 mod arithmetic;
 mod array;
+mod array_sequence;
 mod array_set;
 mod bind;
 pub mod cast;
@@ -35,6 +36,7 @@ mod random;
 mod regex;
 mod round;
 mod string;
+mod string_format;
 mod string_slice;
 mod system;
 pub mod text;

@@ -487,6 +487,9 @@ fn instr(call: &KernelCall<'_>) -> Result {
 
 /// The position where `part` stands for the `count`-th time, from `start` on, or from the end backwards.
 fn nth_position(text: &str, part: &str, start: i32, count: i32) -> i32 {
+    if part.is_empty() {
+        return i32::from(start != 0);
+    }
     let boundaries: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let last = boundaries.len() - 1;
     let found = |index: &usize| text[boundaries[*index]..].starts_with(part);

@@ -97,7 +97,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "array_repeat",
         aliases: &[],
         kind: Kind::Scalar,
-        params: &[p("element", Accepts::Any), p("count", Accepts::Int)],
+        params: &[p("element", Accepts::Any), p("count", Accepts::SmallerInt)],
         repeats: None,
         returns: Returns::Rule(|types| DataType::array(types[0].clone())),
         doc: "An array of the same element, count times.",
@@ -400,6 +400,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         doc: "The array sorted, NULLs last, or by a function that compares two elements.",
         example: r#"SELECT array_sort(array(5, 6, 1))"#,
         pyspark: "array_sort",
+    },
+    Function {
+        name: "sequence",
+        aliases: &[],
+        kind: Kind::Scalar,
+        params: &[p("start", Accepts::Common), p("stop", Accepts::Common), opt("step", Accepts::Any)],
+        repeats: None,
+        returns: Returns::Rule(|types| DataType::array(types[0].clone())),
+        doc: "The values from start to stop by step: integers, or dates and timestamps by an interval.",
+        example: r#"SELECT sequence(1, 5)"#,
+        pyspark: "sequence",
     },
 ];
 

@@ -84,9 +84,11 @@ pub enum Accepts {
     Binary,
     /// BOOLEAN.
     Boolean,
-    /// INT; narrower integers and STRING are cast to it.
+    /// INT; other numbers and STRING are cast to it.
     Int,
-    /// BIGINT; other integers and STRING are cast to it.
+    /// INT, SMALLINT or TINYINT; STRING is cast to INT.
+    SmallerInt,
+    /// BIGINT; other numbers and STRING are cast to it.
     BigInt,
     /// Any integral type as it is.
     Integral,
@@ -126,8 +128,10 @@ pub enum Accepts {
     IndexOrKey,
     /// The type of the keys of the map in the call's first argument.
     Key,
-    /// STRING, DATE, TIMESTAMP or TIMESTAMP_NTZ as it is.
+    /// STRING, DATE, TIMESTAMP or TIMESTAMP_NTZ as it is; other atomic types are cast to STRING.
     StringOrDatetime,
+    /// As `StringOrDatetime`, but numbers, which count seconds, as they are too.
+    TimestampSource,
     /// DATE, TIMESTAMP, TIMESTAMP_NTZ and intervals as they are; STRING becomes TIMESTAMP.
     Extractable,
     /// A lambda; what its parameters are is the function's own rule in `plan::analyzer`.
