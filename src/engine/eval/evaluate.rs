@@ -352,11 +352,17 @@ fn partition(rows: &[IdxSize], bits: &Bitmap) -> (Vec<IdxSize>, Vec<IdxSize>) {
     if bits.len() == 1 && rows.len() != 1 {
         return if bits.get_bit(0) { (rows.to_vec(), Vec::new()) } else { (Vec::new(), rows.to_vec()) };
     }
-    let set = bits.set_bits();
-    let (mut yes, mut no) = (Vec::with_capacity(set), Vec::with_capacity(rows.len() - set));
+    // Every row is written to both lists and counted in one: no branch to mispredict.
+    let (mut yes, mut no) = (vec![0; rows.len()], vec![0; rows.len()]);
+    let (mut yes_count, mut no_count) = (0, 0);
     for (row, bit) in rows.iter().zip(bits.iter()) {
-        if bit { yes.push(*row) } else { no.push(*row) }
+        yes[yes_count] = *row;
+        no[no_count] = *row;
+        yes_count += usize::from(bit);
+        no_count += usize::from(!bit);
     }
+    yes.truncate(yes_count);
+    no.truncate(no_count);
     (yes, no)
 }
 

@@ -34,3 +34,23 @@ pub(super) fn find(name: &str) -> Option<&'static KernelEntry> {
         LazyLock::new(|| FAMILIES.iter().flat_map(|family| family.iter()).map(|entry| (entry.name, entry)).collect());
     BY_NAME.get(name).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::functions::{Kind, Returns, all};
+
+    #[test]
+    fn every_function_that_its_table_types_has_a_kernel() {
+        let typed = all().filter(|f| f.kind == Kind::Scalar && !matches!(f.returns, Returns::Special));
+        let missing: Vec<&str> = typed.map(|f| f.name).filter(|name| super::find(name).is_none()).collect();
+        assert!(missing.is_empty(), "no kernel for {missing:?}");
+    }
+
+    #[test]
+    fn no_two_kernels_share_a_name() {
+        let mut names: Vec<&str> = super::FAMILIES.iter().flat_map(|f| f.iter()).map(|entry| entry.name).collect();
+        names.sort_unstable();
+        let twice: Vec<&str> = names.windows(2).filter(|w| w[0] == w[1]).map(|w| w[0]).collect();
+        assert!(twice.is_empty(), "two kernels for {twice:?}");
+    }
+}
