@@ -188,12 +188,7 @@ pub fn interval_parts(interval: &Interval, span: Span) -> Result<IntervalParts, 
                 text.push_str(&format!("{} {unit} ", amount_text(amount).ok_or_else(|| invalid("its amount"))?));
             }
             parse_interval_text(&text).map_err(|e| {
-                Box::new(SyntaxError::InvalidInterval {
-                    condition: e.condition,
-                    reason: e.reason,
-                    text: text.trim().to_string(),
-                    span: span,
-                })
+                Box::new(SyntaxError::InvalidInterval { condition: e.condition, reason: e.reason, text: text.trim().to_string(), span })
             })
         }
     }

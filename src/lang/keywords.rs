@@ -19,7 +19,7 @@ pub enum Use {
 macro_rules! keywords {
     ($($name:ident $class:ident),* $(,)?) => {
         /// A word the grammar knows.
-        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "spelt as people spell them in SQL")]
+        #[expect(non_camel_case_types, reason = "spelt as people spell them in SQL")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Keyword {
             $(#[doc = concat!("`", stringify!($name), "`")] $name,)*
