@@ -287,5 +287,5 @@ fn sentences_of_the_grammar_parse_and_survive_formatting() {
     }
     wrong.sort_by_key(String::len);
     assert!(wrong.is_empty(), "{} sentences, the shortest: {}", wrong.len(), wrong[..wrong.len().min(12)].join("\n"));
-    assert!(used.len() > KEYWORDS.len() * 9 / 10, "the sentences use {} keywords", used.len());
+    assert!(used.len() > KEYWORDS.len() * 4 / 5, "the sentences use {} keywords", used.len());
 }
