@@ -1,6 +1,7 @@
 //! The one test binary: a module per subject.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod aggregate;
 mod analysis;
 mod cli;
 mod decode_json;

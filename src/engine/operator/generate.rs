@@ -82,7 +82,8 @@ impl Generate {
         let lists = access::lists(column)?;
         let offsets = lists.offsets();
         let nulls = lists.validity().is_some_and(|v| v.unset_bits() > 0);
-        let plain = !nulls && !(self.outer && offsets.windows(2).any(|w| w[0] == w[1]));
+        let empties = self.outer && offsets.windows(2).any(|w| w[0] == w[1]);
+        let plain = !nulls && !empties;
         let total = (offsets[lists.len()] - offsets[0]) as usize;
         let mut rows = Vec::with_capacity(total);
         let mut positions: Vec<Option<i32>> = Vec::new();

@@ -352,7 +352,7 @@ fn cells(cursors: &mut [&[u8]], present: Option<&[bool]>, mut f: impl FnMut(Opti
 fn numbers<T: NativeType + Default>(cursors: &mut [&[u8]], present: Option<&[bool]>, read: impl Fn(&mut &[u8]) -> T) -> Series {
     let mut values = Vec::with_capacity(cursors.len());
     let mut valid = BitmapBuilder::with_capacity(cursors.len());
-    cells(cursors, present, |c| values.push(c.map_or_else(T::default, |c| read(c))), &mut valid);
+    cells(cursors, present, |c| values.push(c.map_or_else(T::default, &read)), &mut valid);
     number_series(values, valid.into_opt_validity())
 }
 
@@ -476,8 +476,8 @@ mod tests {
     fn plain_rows_read_back() {
         for (data_type, values) in cases() {
             let column = series_of(&values, &data_type);
-            let rows = encode(&[column.clone()], &[data_type.clone()], values.len()).unwrap();
-            let back = decode((0..rows.len()).map(|i| rows.row(i)), &[data_type.clone()]).unwrap();
+            let rows = encode(std::slice::from_ref(&column), std::slice::from_ref(&data_type), values.len()).unwrap();
+            let back = decode((0..rows.len()).map(|i| rows.row(i)), std::slice::from_ref(&data_type)).unwrap();
             for (i, value) in values.iter().enumerate() {
                 assert_eq!(&value_at(&back[0], i, &data_type), value, "{data_type}");
             }
@@ -489,10 +489,10 @@ mod tests {
         for (data_type, values) in cases() {
             let column = series_of(&values, &data_type);
             let up = Direction { descending: false, nulls_first: true };
-            let rows = encode_ordered(&[column.clone()], &[data_type.clone()], &[up], values.len()).unwrap();
+            let rows = encode_ordered(std::slice::from_ref(&column), std::slice::from_ref(&data_type), &[up], values.len()).unwrap();
             assert!((1..rows.len()).all(|i| rows.row(i - 1) < rows.row(i)), "{data_type}");
             let down = Direction { descending: true, nulls_first: true };
-            let rows = encode_ordered(&[column], &[data_type.clone()], &[down], values.len()).unwrap();
+            let rows = encode_ordered(&[column], std::slice::from_ref(&data_type), &[down], values.len()).unwrap();
             assert!((2..rows.len()).all(|i| rows.row(i - 1) > rows.row(i)) && rows.row(0) < rows.row(1), "{data_type}");
         }
     }
