@@ -193,6 +193,7 @@ impl Partition {
         if global {
             self.stamps[0] = self.stamp;
             self.changed.push(0);
+            self.kept.push(0);
         }
         let mut slots = Vec::with_capacity(batches.len());
         for batch in batches {
@@ -213,7 +214,7 @@ impl Partition {
     fn upsert(&mut self, batch: &Prepared, rows: &[u32]) -> Result<(Vec<u32>, Vec<u32>), EngineError> {
         let mut slots = Vec::with_capacity(rows.len());
         let mut first = Vec::new();
-        let Partition { keys, stamps, stamp, changed, fresh, .. } = self;
+        let Partition { keys, stamps, stamp, changed, fresh, kept, .. } = self;
         keys.upsert(&batch.keys, rows, |row, slot, new| {
             let at = slot as usize;
             if at >= stamps.len() {
@@ -225,6 +226,8 @@ impl Partition {
                 if new {
                     fresh.push(slot);
                     first.push(row);
+                } else {
+                    kept.push(slot);
                 }
             }
             slots.push(slot);
@@ -240,9 +243,6 @@ impl Partition {
 
     /// Copies the states of groups that were there before the batch.
     fn save(&mut self) {
-        let fresh: std::collections::HashSet<u32> = self.fresh.iter().copied().collect();
-        self.kept =
-            if fresh.is_empty() { self.changed.clone() } else { self.changed.iter().copied().filter(|s| !fresh.contains(s)).collect() };
         self.saved = self.accumulators.iter().map(|a| a.save(&self.kept)).collect();
     }
 
@@ -326,5 +326,108 @@ impl Partition {
         let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
         let heap = self.expiry.as_ref().map_or(0, |h| h.capacity() * 16);
         self.keys.bytes() + accumulators + self.stamps.capacity() * 4 + heap
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::columns::series_of;
+    use crate::plan::expr::{AggregateCall, ColumnId, Expr, FunctionId};
+    use crate::types::{DataType, Value};
+
+    fn column(data_type: DataType) -> Expr {
+        Expr::Column { id: ColumnId(0), name: "v".to_string(), data_type }
+    }
+
+    fn call(function: &'static str, args: Vec<Expr>) -> Aggregate {
+        let call = AggregateCall {
+            function: FunctionId(function),
+            args,
+            filter: None,
+            distinct: false,
+            ignore_nulls: false,
+            data_type: DataType::BigInt,
+        };
+        Aggregate::new(&call).unwrap()
+    }
+
+    /// Rows of key and value, ready for a table with a count and a sum; keys are also when their group closes.
+    fn rows(kind: &KeyKind, partitions: usize, rows: &[(i64, i64)]) -> Prepared {
+        let column =
+            |f: &dyn Fn(&(i64, i64)) -> i64| series_of(&rows.iter().map(|r| Value::Int(f(r))).collect::<Vec<_>>(), &DataType::BigInt);
+        let keys = kind.batch(&[column(&|r| r.0)], rows.len()).unwrap();
+        let scatter = keys.scatter(partitions);
+        Prepared { keys, args: vec![vec![], vec![column(&|r| r.1)]], filters: vec![None, None], expiry: Some(column(&|r| r.0)), scatter }
+    }
+
+    fn table(expires: bool) -> (KeyKind, StateTable, Pool) {
+        let kind = KeyKind::of(&[DataType::BigInt]);
+        let (count, sum) = (call("count", vec![]), call("sum", vec![column(DataType::BigInt)]));
+        let table = StateTable::new(&kind, &[&count, &sum], 4, expires, true).unwrap();
+        (kind, table, Pool::new(2).unwrap())
+    }
+
+    /// Keys with count and sum, in the order of the keys.
+    fn groups(table: &StateTable, emit: Emit, pool: &Pool) -> Vec<(i64, i64, i64)> {
+        let mut out = Vec::new();
+        for (columns, rows) in table.emit(emit, pool).unwrap() {
+            let columns: Vec<_> = columns.iter().map(|c| access::numbers::<i64>(c).unwrap()).collect();
+            out.extend((0..rows).map(|row| (columns[0].values[row], columns[1].values[row], columns[2].values[row])));
+        }
+        out.sort_unstable();
+        out
+    }
+
+    #[test]
+    fn a_batch_that_fails_leaves_no_trace() {
+        let (kind, mut table, pool) = table(true);
+        table.update(&[rows(&kind, 4, &[(1, 10), (2, 20), (1, 1)])], &pool).unwrap();
+        table.commit();
+        let before = groups(&table, Emit::All, &pool);
+        assert_eq!(before, [(1, 2, 11), (2, 1, 20)]);
+        table.update(&[rows(&kind, 4, &[(1, 5), (3, 7)])], &pool).unwrap();
+        table.close(2);
+        assert_eq!(groups(&table, Emit::Changed, &pool), [(1, 3, 16), (3, 1, 7)]);
+        assert_eq!(groups(&table, Emit::Closed, &pool), [(1, 3, 16), (2, 1, 20)]);
+        table.rollback();
+        assert_eq!(groups(&table, Emit::All, &pool), before);
+        table.update(&[rows(&kind, 4, &[(1, 5), (3, 7)])], &pool).unwrap();
+        table.close(2);
+        assert_eq!(table.stats().rows, 1);
+        table.commit();
+        assert_eq!(groups(&table, Emit::All, &pool), [(3, 1, 7)]);
+    }
+
+    #[test]
+    fn slots_of_closed_groups_are_used_again() {
+        let (kind, mut table, pool) = table(true);
+        for round in 0..50 {
+            let batch: Vec<(i64, i64)> = (0..100).map(|i| (round * 100 + i, 1)).collect();
+            table.update(&[rows(&kind, 4, &batch)], &pool).unwrap();
+            table.close(round * 100 - 1);
+            table.commit();
+        }
+        assert_eq!(table.stats().rows, 100);
+        let slots: usize = table.partitions.iter().map(|p| p.keys.slots()).sum();
+        assert!(slots <= 400, "{slots} slots for 200 live groups");
+    }
+
+    #[test]
+    fn a_count_by_number_takes_few_bytes_a_key() {
+        let kind = KeyKind::of(&[DataType::BigInt]);
+        let count = call("count", vec![]);
+        let mut table = StateTable::new(&kind, &[&count], 2, false, true).unwrap();
+        let pool = Pool::new(2).unwrap();
+        for piece in 0..10i64 {
+            let batch: Vec<(i64, i64)> = (0..100_000).map(|i| (piece * 100_000 + i, 1)).collect();
+            let mut prepared = rows(&kind, 2, &batch);
+            (prepared.args, prepared.filters, prepared.expiry) = (vec![vec![]], vec![None], None);
+            table.update(&[prepared], &pool).unwrap();
+            table.commit();
+        }
+        let stats = table.stats();
+        assert_eq!(stats.rows, 1_000_000);
+        assert!(stats.bytes / stats.rows <= 64, "{} bytes a key", stats.bytes / stats.rows);
     }
 }

@@ -40,8 +40,9 @@ pub(super) fn make(name: &str) -> Option<Result<Made, EngineError>> {
         "regr_r2" => |s| (s.n > 0.0 && s.xx != 0.0).then(|| if s.yy == 0.0 { 1.0 } else { s.xy * s.xy / (s.xx * s.yy) }),
         _ => return None,
     };
-    // The functions of regression take y first, as SQL has it.
-    Some(Ok(column(Pairs { result: two }, &[Shape::Double, Shape::Double])))
+    // The functions of regression take y first, as SQL has it. The order shows in the last bits.
+    let y_first = name.starts_with("regr_");
+    Some(Ok(column(Pairs { result: two, y_first }, &[Shape::Double, Shape::Double])))
 }
 
 fn results<'a, S: 'a>(states: impl ExactSizeIterator<Item = &'a S>, result: fn(&S) -> Option<f64>) -> Result<Series, EngineError> {
@@ -126,7 +127,7 @@ impl Fold for Higher {
     }
 }
 
-/// Means, sums of squared deviations and of products of deviations. `y` is the first argument.
+/// Means, sums of squared deviations and of products of deviations.
 #[derive(Clone, Copy, Default)]
 struct Joint {
     n: f64,
@@ -139,13 +140,15 @@ struct Joint {
 
 struct Pairs {
     result: fn(&Joint) -> Option<f64>,
+    y_first: bool,
 }
 
 impl Fold for Pairs {
     type State = Joint;
 
     fn update(&self, states: &mut [Joint], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
-        let (ys, xs) = (numbers::<f64>(&args[0])?, numbers::<f64>(&args[1])?);
+        let (y, x) = if self.y_first { (0, 1) } else { (1, 0) };
+        let (ys, xs) = (numbers::<f64>(&args[y])?, numbers::<f64>(&args[x])?);
         let valid = both_valid(ys.validity, xs.validity, ys.values.len());
         each(updates, valid.as_ref(), |slot, row| {
             let s = &mut states[slot];
@@ -154,9 +157,9 @@ impl Fold for Pairs {
             let (sx, sy) = (dx / s.n, dy / s.n);
             s.x += sx;
             s.y += sy;
-            s.xy += dx * (dy - sy);
-            s.xx += dx * (dx - sx);
-            s.yy += dy * (dy - sy);
+            s.xy += dx * (ys.values[row] - s.y);
+            s.xx += dx * (xs.values[row] - s.x);
+            s.yy += dy * (ys.values[row] - s.y);
         });
         Ok(())
     }
