@@ -22,7 +22,7 @@ pub enum Clause {
 }
 
 /// The first place where `query` has such a clause, from the outside in.
-pub fn find(query: &Query, clause: Clause) -> Option<Span> {
+pub(super) fn find(query: &Query, clause: Clause) -> Option<Span> {
     let own = match clause {
         Clause::OrderBy => query.order_by.iter().chain(&query.sort_by).map(|s| s.expr.span).reduce(Span::to),
         Clause::Limit => query.limit.as_ref().map(|e| e.span),

@@ -99,9 +99,6 @@ impl Analyzer<'_> {
                 let null = Expr::literal(Value::Null, a.data_type());
                 self.case_of(vec![(equal, null)], Some(a), e.span)?
             }
-            "mod" | "pmod" | "try_add" | "try_subtract" | "try_multiply" | "try_divide" | "try_mod" if count == 2 => {
-                self.arithmetic_call(name, call, e, env)?
-            }
             "nullifzero" | "zeroifnull" => {
                 want(1, "1 argument")?;
                 let value = self.expr(&call.args[0].value, env)?;
@@ -161,7 +158,7 @@ impl Analyzer<'_> {
             "try_subtract" => "-",
             "try_multiply" => "*",
             "try_divide" => "/",
-            "try_mod" => "%",
+            "try_mod" | "pmod" => "%",
             op @ ("+" | "-" | "*" | "/" | "div" | "%" | "=" | "<=>" | "<" | "<=" | ">" | ">=") => op,
             _ => return Ok(None),
         };
@@ -362,26 +359,6 @@ impl Analyzer<'_> {
         let scale = digits.clamp(0, i64::from(s));
         let precision = if digits < 0 { whole.max(1 - digits) } else { whole + scale };
         Ok(DataType::Decimal(precision.clamp(1, 38) as u8, scale as u8))
-    }
-
-    /// `mod(a, b)`, `try_add(a, b)` …: typed as the operator is, then called by its own name.
-    fn arithmetic_call(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
-        let args = self.plain_arguments(call, env)?;
-        let [l, r] = <[Expr; 2]>::try_from(args).expect("two were counted");
-        let op = match name {
-            "try_add" => "+",
-            "try_subtract" => "-",
-            "try_multiply" => "*",
-            "try_divide" => "/",
-            _ => "%",
-        };
-        let typed = self.arithmetic(op, l, r, e)?;
-        Ok(match (typed, functions::find(name)) {
-            (Expr::Call { args, data_type, .. }, Some(function)) => {
-                Expr::Call { function: crate::plan::expr::FunctionId(function.name), args, data_type }
-            }
-            (other, _) => other,
-        })
     }
 
     /// Brings the sides of a condition such as USING to one type.
