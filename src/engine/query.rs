@@ -239,7 +239,11 @@ impl Runner {
             }
             other => other,
         };
-        self.idle = decision == Decision::WaitForData || (self.idle && planned.is_none());
+        if self.idle && matches!(decision, Decision::WaitUntil(_)) {
+            // The ticks that passed while nothing was there are over: the grid goes on from here.
+            self.last_look = Some(facts.now);
+        }
+        self.idle = decision == Decision::WaitForData;
         match (decision, planned) {
             (Decision::End, _) => return Ok(false),
             (Decision::Run, Some((recorder, range))) => self.run_batch(recorder, &range)?,

@@ -396,3 +396,20 @@ fn progress_has_sparks_figures() {
     let result = snapshot.results.back().unwrap();
     assert_eq!((result.total_rows, result.rows.len()), (2, 2));
 }
+
+#[test]
+fn a_trigger_goes_on_after_it_waited_for_data() {
+    let mut world = World::new();
+    let folder = world.files("events", "json", "v BIGINT", true, &[]);
+    let clock = Arc::new(SystemClock::default());
+    let every = Trigger::ProcessingTime(20_000);
+    let (spec, seen) = world.spec("SELECT v FROM STREAM events", OutputMode::Append, every, clock).unwrap();
+    let handle = start(spec).unwrap();
+    for batch in 0..3 {
+        wait_for("the query to wait for data", || handle.snapshot().state == QueryState::WaitingForData);
+        write_file(&folder, batch, "json", &[r#"{"v":1}"#]);
+        wait_for("the batch of the new file", || seen.lock().unwrap().len() == batch + 1);
+    }
+    handle.stop();
+    handle.wait(Some(DEADLINE)).unwrap().unwrap();
+}

@@ -95,7 +95,7 @@ fn heavy_dependencies_have_one_home() {
         ("rustyline::", &["repl"]),
         ("ratatui::", &["tui"]),
         ("crossterm::", &["tui"]),
-        ("clap::", &["cli"]),
+        ("clap::", &["cli", "main"]),
     ];
     let mut wrong = Vec::new();
     for (path, text) in sources() {
