@@ -37,11 +37,15 @@ pub(super) fn make(name: &str) -> Option<Result<Made, EngineError>> {
         "regr_sxy" => |s| (s.n > 0.0).then_some(s.xy),
         "regr_slope" => |s| (s.n > 0.0 && s.xx != 0.0).then(|| s.xy / s.xx),
         "regr_intercept" => |s| (s.n > 0.0 && s.xx != 0.0).then(|| s.y - s.xy / s.xx * s.x),
-        "regr_r2" => |s| (s.n > 0.0 && s.xx != 0.0).then(|| if s.yy == 0.0 { 1.0 } else { s.xy * s.xy / (s.xx * s.yy) }),
+        // Here x is the first argument, as for corr.
+        "regr_r2" => |s| {
+            let corr = s.xy / (s.xx * s.yy).sqrt();
+            (s.n > 0.0 && s.yy != 0.0).then(|| if s.xx == 0.0 { 1.0 } else { corr * corr })
+        },
         _ => return None,
     };
     // The functions of regression take y first, as SQL has it. The order shows in the last bits.
-    let y_first = name.starts_with("regr_");
+    let y_first = name.starts_with("regr_") && name != "regr_r2";
     Some(Ok(column(Pairs { result: two, y_first }, &[Shape::Double, Shape::Double])))
 }
 
