@@ -21,6 +21,7 @@ const FAMILIES: &[&[KernelEntry]] = &[
     super::date_text::KERNELS,
     super::lambda_functions::KERNELS,
     super::hash::KERNELS,
+    super::json::KERNELS,
     super::like::KERNELS,
     super::map::KERNELS,
     super::regex::KERNELS,

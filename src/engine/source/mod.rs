@@ -9,10 +9,11 @@ use crate::types::{DataType, Field};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-mod declared;
+pub(crate) mod declared;
 pub(crate) mod decode;
 pub mod files;
 mod glob;
+mod infer;
 pub mod line_format;
 pub mod line_source;
 pub mod lines;
@@ -139,10 +140,10 @@ pub fn declared_schema(format: &str, options: &[(String, String)], declared: Opt
         "socket" | "stdin" => line_format::columns(format, options, declared),
         "rate" | "rate-micro-batch" => rate::columns(format, declared),
         "text" => Ok(declared.unwrap_or_else(|| vec![Field::new("value", DataType::String)])),
-        "csv" | "json" | "parquet" => declared.ok_or_else(|| {
-            EngineError::data("UNABLE_TO_INFER_SCHEMA", format!("the columns of {format} are not known"))
-                .help(format!("declare them: CREATE STREAM name (id BIGINT, status STRING) USING {format} OPTIONS (path '…')"))
-        }),
+        "csv" | "json" | "parquet" => match declared {
+            Some(columns) => Ok(columns),
+            None => infer::schema(format, options),
+        },
         _ => Err(no_such(format)),
     }
 }

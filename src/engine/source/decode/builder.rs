@@ -221,6 +221,13 @@ impl StructCells {
         }
     }
 
+    /// Adds a NULL.
+    pub(crate) fn push_null(&mut self) {
+        self.valid.push(false, self.len);
+        self.len += 1;
+        self.members.iter_mut().for_each(Builder::push_null);
+    }
+
     /// Takes rows back until `len` are left, with what was begun of a further row.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
@@ -346,11 +353,7 @@ impl Builder {
                 c.valid.push(false, c.offsets.len() - 1);
                 c.offsets.push(c.keys.len() as i64);
             }
-            Builder::Struct(c) => {
-                c.valid.push(false, c.len);
-                c.len += 1;
-                c.members.iter_mut().for_each(Builder::push_null);
-            }
+            Builder::Struct(c) => c.push_null(),
         }
     }
 

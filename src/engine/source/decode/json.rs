@@ -6,7 +6,7 @@
 
 use super::builder::{Builder, StructCells};
 use super::json_scan::{Dialect, Fault, Scanner};
-use super::json_value::{Object, Reader, TimePatterns};
+use super::json_value::{Node, Object, Reader, TimePatterns};
 use super::lines::{Encoding, LineEnd};
 use super::time::TimeReader;
 use super::{BadRecords, Mode, time_patterns};
@@ -253,6 +253,105 @@ impl JsonDecoder {
     }
 }
 
+/// Decodes one text after the other into a column of any type: `from_json`.
+#[derive(Debug)]
+pub(crate) struct JsonValueDecoder {
+    options: JsonOptions,
+    node: Node,
+    builder: Builder,
+    /// The member of a struct that takes the text of bad values.
+    corrupt: Option<usize>,
+    reader: Reader,
+}
+
+impl JsonValueDecoder {
+    /// For a column of that type.
+    pub(crate) fn new(data_type: &DataType, options: JsonOptions) -> JsonValueDecoder {
+        let mut corrupt = None;
+        let node = match data_type {
+            DataType::Struct(fields) => {
+                corrupt = fields.iter().position(|f| f.name == options.corrupt_column && f.data_type == DataType::String);
+                let named = fields.iter().enumerate().map(|(i, f)| ((Some(i) != corrupt).then_some(f.name.as_str()), &f.data_type));
+                Node::Struct(Object::new(named, &options.patterns))
+            }
+            other => Node::new(other, &options.patterns),
+        };
+        let reader = Reader { times: TimeReader::new(options.zone), scratch: String::new(), partial: false };
+        JsonValueDecoder { options, node, builder: Builder::new(data_type), corrupt, reader }
+    }
+
+    /// Makes room for that many values.
+    pub(crate) fn reserve(&mut self, values: usize) {
+        self.builder.reserve(values);
+    }
+
+    /// Adds the value of a text. NULL and blanks are NULL; what is bad is a struct of NULLs, or NULL for other types.
+    ///
+    /// # Errors
+    /// A bad text, in mode FAILFAST.
+    pub(crate) fn push(&mut self, text: Option<&str>) -> Result<(), EngineError> {
+        let row = self.builder.len();
+        let Some(text) = text.filter(|t| !t.bytes().all(|b| b <= b' ')) else {
+            self.builder.push_null();
+            return Ok(());
+        };
+        self.reader.partial = false;
+        let done = self.read(text);
+        if done.is_ok() && !self.reader.partial {
+            return Ok(());
+        }
+        if self.options.mode == Mode::FailFast {
+            return Err(super::malformed(text));
+        }
+        if done.is_err() {
+            self.builder.truncate(row);
+        }
+        match &mut self.builder {
+            Builder::Struct(cells) => {
+                if done.is_err() {
+                    cells.end_row();
+                }
+                if let Some(corrupt) = self.corrupt
+                    && let Builder::Text(texts) = {
+                        cells.members[corrupt].truncate(row);
+                        &mut cells.members[corrupt]
+                    }
+                {
+                    texts.push(text);
+                }
+            }
+            other if done.is_err() => other.push_null(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), Fault> {
+        let mut scan = Scanner::new(text, &self.options.dialect);
+        scan.space()?;
+        match (&mut self.node, &mut self.builder, scan.peek()) {
+            (Node::Struct(object), Builder::Struct(cells), Some(b'{')) => {
+                self.reader.members(&mut scan, object, cells, 1)?;
+                cells.end_row();
+                Ok(())
+            }
+            (Node::Struct(_), ..) => Err(Fault::Syntax),
+            // One object stands for an array of it.
+            (Node::Array(element), Builder::List(cells), Some(b'{')) => {
+                self.reader.read(&mut scan, element, &mut cells.inner, 1)?;
+                cells.end_row();
+                Ok(())
+            }
+            (node, builder, _) => self.reader.read(&mut scan, node, builder, 0),
+        }
+    }
+
+    /// The column.
+    pub(crate) fn finish(self) -> Result<Series, EngineError> {
+        self.builder.finish()
+    }
+}
+
 /// A top-level array: one row per object in it.
 fn root_array(scan: &mut Scanner<'_>, reader: &mut Reader, object: &mut Object, cells: &mut StructCells) -> Result<(), Fault> {
     scan.pos += 1;
@@ -275,7 +374,7 @@ fn root_array(scan: &mut Scanner<'_>, reader: &mut Reader, object: &mut Object, 
 }
 
 /// The part of `text` that `line`, a slice of its bytes, covers.
-fn within<'t>(text: &'t str, line: &[u8]) -> &'t str {
+pub(super) fn within<'t>(text: &'t str, line: &[u8]) -> &'t str {
     let start = line.as_ptr() as usize - text.as_ptr() as usize;
     &text[start..start + line.len()]
 }

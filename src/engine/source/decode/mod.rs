@@ -1,11 +1,16 @@
 //! Bytes → columns: one format a file, all by Spark's rules.
 
 pub(crate) mod builder;
+pub(crate) mod csv;
+mod csv_fields;
+pub(crate) mod csv_infer;
 pub(crate) mod json;
-mod json_scan;
+pub(crate) mod json_infer;
+pub(crate) mod json_scan;
 mod json_value;
 pub(crate) mod lines;
 pub(crate) mod number;
+pub(crate) mod parquet;
 mod text;
 pub(crate) mod time;
 
@@ -13,14 +18,17 @@ use super::declared::Declared;
 use super::line_format::{DecodeLines, Decoded};
 use super::queue::Lines;
 use crate::diagnostic::printable;
+use crate::engine::columns::null_series;
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::Column;
 use crate::types::{DataType, Field};
 use chrono_tz::Tz;
+use csv::{CsvDecoder, CsvOptions};
 use json::{JsonDecoder, JsonOptions};
 use json_value::TimePatterns;
 use lines::{Encoding, LineEnd, without_mark};
+use polars::prelude::Series;
 use text::TextOptions;
 
 /// Bytes of a bad record that are kept for display.
@@ -39,6 +47,15 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
+    /// Functions keep every row.
+    pub(crate) fn for_function(self, function: &str) -> Result<(), EngineError> {
+        if self == Mode::DropMalformed {
+            let message = format!("{function} has no mode DROPMALFORMED: it is PERMISSIVE or FAILFAST");
+            return Err(EngineError::data("PARSE_MODE_UNSUPPORTED", message));
+        }
+        Ok(())
+    }
+
     fn read(declared: &Declared<'_>) -> Result<Mode, EngineError> {
         match declared.text("mode").map(str::to_ascii_uppercase).as_deref() {
             None | Some("PERMISSIVE") => Ok(Mode::Permissive),
@@ -103,7 +120,10 @@ pub(crate) struct RowFormat {
 #[derive(Clone, Debug)]
 enum Kind {
     Text(TextOptions),
+    /// With all declared fields: their order is that of the data.
+    Csv(CsvOptions, Vec<Field>),
     Json(JsonOptions),
+    Parquet,
 }
 
 impl RowFormat {
@@ -120,11 +140,18 @@ impl RowFormat {
     ) -> Result<Option<RowFormat>, EngineError> {
         let kind = match format {
             "text" => Kind::Text(TextOptions::read(options)?),
+            "csv" => Kind::Csv(CsvOptions::read(options, zone)?, declared.to_vec()),
             "json" => Kind::Json(JsonOptions::read(options, zone)?),
+            "parquet" => Kind::Parquet,
             _ => return Ok(None),
         };
-        if let Kind::Json(JsonOptions { corrupt_column, .. }) = &kind {
-            check_corrupt_column(declared, corrupt_column)?;
+        match &kind {
+            Kind::Csv(CsvOptions { corrupt_column, .. }, _) => {
+                check_corrupt_column(declared, corrupt_column)?;
+                check_csv_types(declared)?;
+            }
+            Kind::Json(JsonOptions { corrupt_column, .. }) => check_corrupt_column(declared, corrupt_column)?,
+            Kind::Text(_) | Kind::Parquet => {}
         }
         // A plan may spell a column otherwise than its declaration, which is what the data has.
         let spelt = |c: &Column| {
@@ -140,7 +167,9 @@ impl RowFormat {
     pub(crate) fn cut(&self) -> Option<&LineEnd> {
         let (line_end, whole, encoding) = match &self.kind {
             Kind::Text(o) => (&o.line_end, o.whole, o.encoding),
+            Kind::Csv(o, _) => (&o.line_end, o.multi_line, o.encoding),
             Kind::Json(o) => (&o.line_end, o.multi_line, o.encoding),
+            Kind::Parquet => return None,
         };
         let short = !matches!(line_end, LineEnd::Text(end) if end.len() > 1);
         (!whole && encoding == Encoding::Utf8 && short).then_some(line_end)
@@ -157,21 +186,55 @@ impl RowFormat {
                 let frame = Frame::new(self.ids.clone(), column.into_iter().collect(), rows);
                 Ok(Decoded { frame, bad: 0, sample: None })
             }
+            Kind::Csv(options, declared) => {
+                let text = text_of(utf8(options.encoding, bytes, first));
+                let mut decoder = CsvDecoder::new(declared, &self.fields, options.clone());
+                if options.multi_line {
+                    decoder.push_document(&text)?;
+                } else {
+                    decoder.reserve(rows_in(text.as_bytes()));
+                    decoder.push(&text, first)?;
+                }
+                let rows = decoder.rows();
+                self.decoded(decoder.finish()?, rows)
+            }
             Kind::Json(options) => {
                 let bytes = utf8(options.encoding, bytes, first);
                 let mut decoder = JsonDecoder::new(&self.fields, options.clone());
                 if options.multi_line {
                     decoder.push_record(&bytes)?;
                 } else {
-                    decoder.reserve(memchr::memchr(b'\n', &bytes).map_or(1, |line| bytes.len() / (line + 1) + 1));
+                    decoder.reserve(rows_in(&bytes));
                     decoder.push(&bytes)?;
                 }
                 let rows = decoder.rows();
-                let (columns, bad) = decoder.finish()?;
-                Ok(Decoded { frame: Frame::new(self.ids.clone(), columns, rows), bad: bad.count, sample: bad.sample })
+                self.decoded(decoder.finish()?, rows)
+            }
+            // A file that vanished, or that nobody has written yet, has no rows.
+            Kind::Parquet if bytes.is_empty() => {
+                let columns = self.fields.iter().map(|f| null_series(&f.data_type, 0)).collect();
+                self.decoded((columns, BadRecords::default()), 0)
+            }
+            Kind::Parquet => {
+                let (columns, rows) = parquet::decode(bytes, &self.fields)?;
+                self.decoded((columns, BadRecords::default()), rows)
             }
         }
     }
+
+    fn decoded(&self, (columns, bad): (Vec<Series>, BadRecords), rows: usize) -> Result<Decoded, EngineError> {
+        Ok(Decoded { frame: Frame::new(self.ids.clone(), columns, rows), bad: bad.count, sample: bad.sample })
+    }
+}
+
+/// About how many rows there are, going by the length of the first line.
+fn rows_in(bytes: &[u8]) -> usize {
+    memchr::memchr(b'\n', bytes).map_or(1, |line| bytes.len() / (line + 1) + 1)
+}
+
+/// The bytes as text; what is not UTF-8 becomes U+FFFD.
+pub(super) fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
 /// Lines that a receiver cut, one record each.
@@ -182,8 +245,15 @@ impl DecodeLines for RowFormat {
             decoder.reserve(lines.iter().map(Lines::len).sum());
             lines.iter().flat_map(Lines::texts).try_for_each(|text| decoder.push_text(text))?;
             let rows = decoder.rows();
-            let (columns, bad) = decoder.finish()?;
-            return Ok(Decoded { frame: Frame::new(self.ids.clone(), columns, rows), bad: bad.count, sample: bad.sample });
+            return self.decoded(decoder.finish()?, rows);
+        }
+        if let Kind::Csv(options, declared) = &self.kind {
+            let mut decoder = CsvDecoder::new(declared, &self.fields, options.clone());
+            for text in lines.iter().flat_map(Lines::texts).filter(|text| !options.skips(text)) {
+                decoder.push_line(text)?;
+            }
+            let rows = decoder.rows();
+            return self.decoded(decoder.finish()?, rows);
         }
         let mut bytes = Vec::with_capacity(lines.iter().map(|l| l.weight() + l.len()).sum());
         for line in lines.iter().flat_map(Lines::iter) {
@@ -209,5 +279,16 @@ fn check_corrupt_column(declared: &[Field], name: &str) -> Result<(), EngineErro
             format!("the column {name} for corrupt records must be of type STRING, but is {}", field.data_type.sql()),
         )),
         _ => Ok(()),
+    }
+}
+
+fn check_csv_types(declared: &[Field]) -> Result<(), EngineError> {
+    match declared.iter().find(|f| !f.data_type.is_atomic()) {
+        Some(field) => Err(EngineError::data(
+            "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
+            format!("CSV has no column of type {}, as {} is declared", field.data_type.sql(), field.name),
+        )
+        .help("declare it as STRING and read it with from_json")),
+        None => Ok(()),
     }
 }

@@ -174,6 +174,11 @@ pub(super) fn files_of(place: &mut Place) -> Vec<PathBuf> {
     found.into_iter().map(|f| f.path).collect()
 }
 
+/// All bytes of a file.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
+    pieces::read_range(path, 0, None).map_err(|e| pieces::unreadable(path, &e))
+}
+
 fn read_limits(declared: &Declared<'_>) -> Result<Limits, EngineError> {
     let files = declared.number("maxFilesPerTrigger", 1, i64::MAX)?.map(|n| n as u64);
     let bytes = declared.bytes("maxBytesPerTrigger")?;

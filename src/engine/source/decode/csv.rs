@@ -1,0 +1,453 @@
+//! CSV records → columns, by the rules of Spark's CSV reader.
+
+use super::builder::{Builder, StructCells};
+use super::csv_fields::{CsvCutter, CsvDialect, CsvField, Next};
+use super::json_value::TimePatterns;
+use super::lines::{Encoding, LineEnd};
+use super::time::TimeReader;
+use super::{BadRecords, Mode, malformed, number, time_patterns};
+use crate::engine::EngineError;
+use crate::engine::eval::parse;
+use crate::engine::source::declared::Declared;
+use crate::types::{DataType, Field};
+use chrono_tz::Tz;
+use polars::prelude::Series;
+
+/// Options of the CSV reader.
+#[derive(Clone, Debug)]
+pub(crate) struct CsvOptions {
+    pub(crate) mode: Mode,
+    pub(crate) corrupt_column: String,
+    dialect: CsvDialect,
+    pub(crate) header: bool,
+    /// The header's names need not be those of the schema.
+    enforce_schema: bool,
+    comment: Option<char>,
+    null_value: String,
+    empty_value: String,
+    nan_value: String,
+    positive_inf: String,
+    negative_inf: String,
+    max_columns: usize,
+    max_chars: Option<usize>,
+    pub(crate) multi_line: bool,
+    pub(crate) line_end: LineEnd,
+    pub(crate) encoding: Encoding,
+    pub(crate) patterns: TimePatterns,
+    pub(crate) zone: Tz,
+    pub(crate) infer_schema: bool,
+}
+
+/// Columns that a record may have unless `maxColumns` says otherwise.
+const MAX_COLUMNS: usize = 20_480;
+
+impl CsvOptions {
+    /// Spark's defaults.
+    pub(crate) fn new(zone: Tz) -> CsvOptions {
+        CsvOptions {
+            mode: Mode::Permissive,
+            corrupt_column: "_corrupt_record".to_string(),
+            dialect: CsvDialect {
+                separator: b",".to_vec(),
+                quote: Some(b'"'),
+                escape: Some(b'\\'),
+                escape_escape: Some(b'\\'),
+                trim_leading: false,
+                trim_trailing: false,
+            },
+            header: false,
+            enforce_schema: true,
+            comment: None,
+            null_value: String::new(),
+            empty_value: String::new(),
+            nan_value: "NaN".to_string(),
+            positive_inf: "Inf".to_string(),
+            negative_inf: "-Inf".to_string(),
+            max_columns: MAX_COLUMNS,
+            max_chars: None,
+            multi_line: false,
+            line_end: LineEnd::Any,
+            encoding: Encoding::Utf8,
+            patterns: TimePatterns::default(),
+            zone,
+            infer_schema: false,
+        }
+    }
+
+    /// The options as declared.
+    ///
+    /// # Errors
+    /// A value that does not fit its option.
+    pub(crate) fn read(declared: &Declared<'_>, zone: Tz) -> Result<CsvOptions, EngineError> {
+        let mut options = CsvOptions::new(declared.zone("timeZone")?.unwrap_or(zone));
+        let flag = |name, default| Ok::<bool, EngineError>(declared.boolean(name)?.unwrap_or(default));
+        options.mode = Mode::read(declared)?;
+        let texts: [(&'static str, &mut String); 6] = [
+            ("columnNameOfCorruptRecord", &mut options.corrupt_column),
+            ("nullValue", &mut options.null_value),
+            ("emptyValue", &mut options.empty_value),
+            ("nanValue", &mut options.nan_value),
+            ("positiveInf", &mut options.positive_inf),
+            ("negativeInf", &mut options.negative_inf),
+        ];
+        for (name, target) in texts {
+            if let Some(text) = declared.text(name) {
+                *target = text.to_string();
+            }
+        }
+        options.dialect = read_dialect(declared, options.dialect)?;
+        options.header = flag("header", false)?;
+        options.enforce_schema = flag("enforceSchema", true)?;
+        options.comment = declared.character("comment")?.flatten();
+        if let Some(most) = declared.number("maxColumns", 1, i64::from(i32::MAX))? {
+            options.max_columns = most as usize;
+        }
+        options.max_chars = declared.number("maxCharsPerColumn", -1, i64::from(i32::MAX))?.filter(|n| *n > 0).map(|n| n as usize);
+        options.multi_line = flag("multiLine", false)?;
+        if let Some(text) = declared.text("lineSep") {
+            options.line_end = LineEnd::Text(declared.not_empty("lineSep", text)?.as_bytes().to_vec());
+        }
+        if let Some(name) = declared.text("encoding").or_else(|| declared.text("charset")) {
+            options.encoding = Encoding::named(name)?;
+        }
+        options.patterns = time_patterns(declared, options.zone)?;
+        options.infer_schema = flag("inferSchema", false)?;
+        Ok(options)
+    }
+
+    /// A cutter of records.
+    pub(super) fn cutter(&self) -> CsvCutter {
+        CsvCutter::new(self.dialect.clone())
+    }
+
+    /// Calls `each` with the text of every record, header included.
+    pub(crate) fn records(&self, text: &str, mut each: impl FnMut(&str)) {
+        if !self.multi_line {
+            let done: Result<(), std::convert::Infallible> = self.line_end.split(text.as_bytes(), |line| {
+                let line = super::json::within(text, line);
+                if !self.skips(line) {
+                    each(line);
+                }
+                Ok(())
+            });
+            return match done {
+                Ok(()) => {}
+            };
+        }
+        let text = text.replace("\r\n", "\n");
+        let mut cutter = self.cutter();
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let line = &rest[..memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len())];
+            if self.skips(line) {
+                rest = rest.get(line.len() + 1..).unwrap_or("");
+                continue;
+            }
+            let cut: Result<usize, std::convert::Infallible> = cutter.record(rest, true, |_| Ok(Next::Field));
+            let Ok(end) = cut;
+            each(rest[..end].strip_suffix('\n').unwrap_or(&rest[..end]));
+            rest = &rest[end..];
+        }
+    }
+
+    /// Whether a line is no record: blank, or a comment.
+    pub(super) fn skips(&self, line: &str) -> bool {
+        self.comment.is_some_and(|c| line.starts_with(c)) || line.bytes().all(|b| b <= b' ')
+    }
+
+    /// Whether the text of a field stands for NULL.
+    pub(super) fn is_null(&self, text: &str) -> bool {
+        text == self.null_value
+    }
+}
+
+fn read_dialect(declared: &Declared<'_>, mut dialect: CsvDialect) -> Result<CsvDialect, EngineError> {
+    if let Some(text) = declared.text("sep").or_else(|| declared.text("delimiter")) {
+        let text = declared.not_empty("sep", text)?.replace("\\t", "\t").replace("\\\\", "\\");
+        dialect.separator = text.into_bytes();
+    }
+    let one = |name: &'static str, current: Option<u8>| match declared.character(name)? {
+        None => Ok(current),
+        Some(None) => Ok(None),
+        Some(Some(c)) => {
+            u8::try_from(c).ok().filter(u8::is_ascii).map(Some).ok_or_else(|| declared.bad(name, &c.to_string(), "an ASCII character"))
+        }
+    };
+    dialect.quote = one("quote", dialect.quote)?;
+    dialect.escape = one("escape", dialect.escape)?;
+    let default = if dialect.escape == dialect.quote { None } else { dialect.escape };
+    dialect.escape_escape = one("charToEscapeQuoteEscaping", default)?;
+    dialect.trim_leading = declared.boolean("ignoreLeadingWhiteSpace")?.unwrap_or(false);
+    dialect.trim_trailing = declared.boolean("ignoreTrailingWhiteSpace")?.unwrap_or(false);
+    if let Some(how) = declared.text("unescapedQuoteHandling").filter(|how| !how.eq_ignore_ascii_case("STOP_AT_DELIMITER")) {
+        return Err(declared.bad("unescapedQuoteHandling", how, "STOP_AT_DELIMITER"));
+    }
+    Ok(dialect)
+}
+
+/// Decodes records one after the other; then gives the columns.
+#[derive(Debug)]
+pub(crate) struct CsvDecoder {
+    options: CsvOptions,
+    cutter: CsvCutter,
+    cells: StructCells,
+    types: Vec<DataType>,
+    /// For each field of a record the column that takes it.
+    targets: Vec<Option<usize>>,
+    /// The names of all fields, for comparing a header with.
+    names: Vec<String>,
+    /// Fields from here on are not looked at.
+    used: usize,
+    /// A record must have exactly the declared fields: only told when all of them are in use, as in Spark.
+    counted: bool,
+    corrupt: Option<usize>,
+    times: TimeReader,
+    bad: BadRecords,
+}
+
+impl CsvDecoder {
+    /// For columns of `fields`, out of all `declared`.
+    pub(crate) fn new(declared: &[Field], fields: &[Field], options: CsvOptions) -> CsvDecoder {
+        let is_corrupt = |f: &Field| f.name == options.corrupt_column && f.data_type == DataType::String;
+        let of_data: Vec<&Field> = declared.iter().filter(|f| !is_corrupt(f)).collect();
+        let targets: Vec<_> = of_data.iter().map(|d| fields.iter().position(|f| f.name == d.name)).collect();
+        let Builder::Struct(cells) = Builder::new(&DataType::Struct(fields.to_vec())) else {
+            unreachable!("a struct's builder is one of structs")
+        };
+        CsvDecoder {
+            cutter: options.cutter(),
+            cells,
+            types: fields.iter().map(|f| f.data_type.clone()).collect(),
+            used: targets.iter().rposition(Option::is_some).map_or(0, |at| at + 1),
+            counted: targets.iter().all(Option::is_some),
+            targets,
+            names: of_data.iter().map(|f| f.name.clone()).collect(),
+            corrupt: fields.iter().position(is_corrupt),
+            times: TimeReader::new(options.zone),
+            bad: BadRecords::default(),
+            options,
+        }
+    }
+
+    /// Makes room for about that many rows.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.cells.members.iter_mut().for_each(|m| m.reserve(rows));
+    }
+
+    /// Decodes lines, one record each; `first`: they are the beginning of their file.
+    ///
+    /// # Errors
+    /// A bad record, in mode FAILFAST; a header that is not the schema's.
+    pub(crate) fn push(&mut self, text: &str, first: bool) -> Result<(), EngineError> {
+        let end = self.options.line_end.clone();
+        let mut header = first && self.options.header;
+        end.split(text.as_bytes(), |line| {
+            let line = super::json::within(text, line);
+            if self.options.skips(line) {
+                return Ok(());
+            }
+            if std::mem::take(&mut header) {
+                return self.check_header(line);
+            }
+            self.push_line(line)
+        })
+    }
+
+    /// Decodes a whole file whose records may run over several lines.
+    pub(crate) fn push_document(&mut self, text: &str) -> Result<(), EngineError> {
+        let mut header = self.options.header;
+        let options = self.options.clone();
+        let mut done = Ok(());
+        options.records(text, |record| {
+            if done.is_ok() {
+                done = if std::mem::take(&mut header) { self.check_header(record) } else { self.push_line(record) };
+            }
+        });
+        done
+    }
+
+    fn check_header(&mut self, line: &str) -> Result<(), EngineError> {
+        if self.options.enforce_schema {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        self.cutter.line::<EngineError>(line, |field| {
+            found.push(if let CsvField::Text(text) = field { text.to_string() } else { String::new() });
+            Ok(Next::Field)
+        })?;
+        let same = found.len() == self.names.len() && found.iter().zip(&self.names).all(|(a, b)| a.eq_ignore_ascii_case(b));
+        if same {
+            return Ok(());
+        }
+        Err(EngineError::user(format!("the CSV header is {} and not {}", found.join(", "), self.names.join(", ")))
+            .help("enforceSchema 'true' reads the columns by their position, whatever the header says"))
+    }
+
+    /// Decodes one record.
+    pub(crate) fn push_line(&mut self, line: &str) -> Result<(), EngineError> {
+        let CsvDecoder { options, cutter, cells, types, targets, used, counted, times, .. } = self;
+        let row = cells.len();
+        let (mut index, mut bad) = (0, false);
+        if *used > 0 || *counted {
+            cutter.line(line, |field| {
+                if index >= options.max_columns || options.max_chars.is_some_and(|most| field.chars() > most) {
+                    return Err(too_large(line));
+                }
+                if let Some(target) = targets.get(index).copied().flatten() {
+                    bad |= !cell(options, times, &types[target], &mut cells.members[target], field);
+                }
+                index += 1;
+                Ok(if index >= *used && !*counted { Next::Stop } else { Next::Field })
+            })?;
+        }
+        bad |= *counted && index != targets.len() && !targets.is_empty();
+        if !bad {
+            cells.end_row();
+            return Ok(());
+        }
+        self.bad.add(line);
+        match self.options.mode {
+            Mode::Permissive => {
+                if let Some(corrupt) = self.corrupt
+                    && let Builder::Text(text) = &mut self.cells.members[corrupt]
+                {
+                    text.push(line);
+                }
+                self.cells.end_row();
+            }
+            Mode::DropMalformed => self.cells.truncate(row),
+            Mode::FailFast => return Err(malformed(line)),
+        }
+        Ok(())
+    }
+
+    /// Adds a row that is NULL as a whole.
+    pub(crate) fn push_null(&mut self) {
+        self.cells.push_null();
+    }
+
+    /// The rows as one column of structs.
+    pub(crate) fn finish_struct(self) -> Result<Series, EngineError> {
+        Builder::Struct(self.cells).finish()
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The columns, in the order of the fields, and what was bad.
+    pub(crate) fn finish(self) -> Result<(Vec<Series>, BadRecords), EngineError> {
+        let columns = self.cells.members.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
+        Ok((columns, self.bad))
+    }
+}
+
+impl CsvField<'_> {
+    fn chars(&self) -> usize {
+        if let CsvField::Text(text) = self { text.chars().count() } else { 0 }
+    }
+}
+
+fn too_large(line: &str) -> EngineError {
+    EngineError::data("MALFORMED_CSV_RECORD", format!("a record has more columns or longer ones than allowed: {}", super::sample(line)))
+        .help("see the options maxColumns and maxCharsPerColumn")
+}
+
+/// Adds a field to its column; `false`, and NULL, when it is not of the column's type.
+#[inline]
+fn cell(options: &CsvOptions, times: &mut TimeReader, data_type: &DataType, builder: &mut Builder, field: CsvField<'_>) -> bool {
+    let text = match field {
+        CsvField::Missing => {
+            builder.push_null();
+            return true;
+        }
+        CsvField::EmptyQuotes => options.empty_value.as_str(),
+        CsvField::Text(text) => text,
+    };
+    if options.is_null(text) {
+        builder.push_null();
+        return true;
+    }
+    let done = value(options, times, data_type, builder, text).is_some();
+    if !done {
+        builder.push_null();
+    }
+    done
+}
+
+fn value(options: &CsvOptions, times: &mut TimeReader, data_type: &DataType, builder: &mut Builder, text: &str) -> Option<()> {
+    match (data_type, builder) {
+        (_, Builder::Text(cells)) => cells.push(text),
+        (DataType::Int, Builder::Int32(cells)) => cells.push(text.parse().ok()?),
+        (DataType::BigInt, Builder::Int64(cells)) => cells.push(text.parse().ok()?),
+        (DataType::SmallInt, Builder::Int16(cells)) => cells.push(text.parse().ok()?),
+        (DataType::TinyInt, Builder::Int8(cells)) => cells.push(text.parse().ok()?),
+        (DataType::Double, Builder::Float64(cells)) => cells.push(double(options, text)?),
+        (DataType::Float, Builder::Float32(cells)) => cells.push(match java_number(text) {
+            Some(text) if special(options, text).is_none() => number::float(text.as_bytes())?,
+            _ => special(options, text)? as f32,
+        }),
+        (DataType::Boolean, Builder::Boolean(cells)) => cells.push(match text {
+            t if t.eq_ignore_ascii_case("true") => true,
+            t if t.eq_ignore_ascii_case("false") => false,
+            _ => return None,
+        }),
+        (DataType::Decimal(p, s), Builder::Int128(cells)) => cells.push(number::decimal(text.replace(',', "").as_bytes(), *p, *s)?),
+        (DataType::Timestamp, Builder::Int64(cells)) => cells.push(match &options.patterns.timestamp {
+            Some(pattern) => pattern.parse(text)?,
+            None => times.timestamp(text)?,
+        }),
+        (DataType::TimestampNtz, Builder::Int64(cells)) => cells.push(match &options.patterns.timestamp_ntz {
+            Some(pattern) => pattern.parse(text)?,
+            None => times.timestamp_ntz(text)?,
+        }),
+        (DataType::Date, Builder::Int32(cells)) => cells.push(match &options.patterns.date {
+            Some(pattern) => i32::try_from(pattern.parse(text)?).ok()?,
+            None => parse::date(text)?,
+        }),
+        (DataType::Binary, Builder::Bytes(cells)) => cells.push(text.as_bytes()),
+        (DataType::YearMonthInterval(from, to), Builder::Int32(cells)) => cells.push(parse::year_month(text, *from, *to)?),
+        (DataType::DayTimeInterval(from, to), Builder::Int64(cells)) => cells.push(parse::day_time(text, *from, *to)?),
+        (DataType::CalendarInterval, Builder::Struct(cells)) => {
+            let (months, days, micros) = super::time::calendar(text)?;
+            if let [Builder::Int32(m), Builder::Int32(d), Builder::Int64(u)] = cells.members.as_mut_slice() {
+                m.push(months);
+                d.push(days);
+                u.push(micros);
+            }
+            cells.end_row();
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// A DOUBLE as Java reads it, with the names that options give to NaN and the infinities.
+pub(super) fn double(options: &CsvOptions, text: &str) -> Option<f64> {
+    if let Some(value) = special(options, text) {
+        return Some(value);
+    }
+    number::double(java_number(text)?.as_bytes())
+}
+
+fn special(options: &CsvOptions, text: &str) -> Option<f64> {
+    match text {
+        t if t == options.nan_value => Some(f64::NAN),
+        t if t == options.positive_inf => Some(f64::INFINITY),
+        t if t == options.negative_inf => Some(f64::NEG_INFINITY),
+        "NaN" | "+NaN" | "-NaN" => Some(f64::NAN),
+        "Infinity" | "+Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
+/// The digits of a number as Java takes them: blanks around and a type's letter behind do not count.
+fn java_number(text: &str) -> Option<&str> {
+    let text = text.trim_matches(|c: char| c <= ' ');
+    let text = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    (numeric && text.bytes().any(|b| b.is_ascii_digit())).then_some(text)
+}
