@@ -2,7 +2,6 @@
 
 use super::Frame;
 use super::eval::json_write::{JsonStyle, RowWriter};
-use super::eval::zone::Zone;
 use crate::plan::logical::Column;
 use chrono_tz::Tz;
 
@@ -22,7 +21,7 @@ pub fn write_lines(out: &mut String, columns: &[Column], frame: &Frame, zone: Tz
 
 fn write_rows_separated(out: &mut String, columns: &[Column], frame: &Frame, zone: Tz, between: &str) {
     let cells = columns.iter().zip(frame.columns()).map(|(c, s)| (c.name.as_str(), &c.data_type, &*s.chunks()[0]));
-    let writer = RowWriter::new(cells, &JsonStyle::rows(Zone::new(zone)));
+    let writer = RowWriter::new(cells, &JsonStyle::rows(zone));
     for row in 0..frame.rows() {
         if row > 0 {
             out.push_str(between);

@@ -297,3 +297,20 @@ fn options_that_nobody_reads_are_refused() {
     assert!(error.to_string().contains("json has no option multline"), "{error}");
     assert_eq!(error.failure().help.as_deref(), Some("did you mean multiLine?"));
 }
+
+#[test]
+fn patterns_and_zones() {
+    let columns = [("t", DataType::Timestamp), ("d", DataType::Date), ("n", DataType::TimestampNtz), CORRUPT];
+    let options = [("timestampFormat", "dd/MM/yyyy HH:mm"), ("dateFormat", "dd.MM.yyyy"), ("timestampNTZFormat", "dd/MM/yyyy HH:mm")];
+    check(
+        &columns,
+        &options,
+        &[
+            (r#"{"t":"02/01/1970 00:01","d":"02.01.1970","n":"02/01/1970 00:02"}"#, "86460000000|1|86520000000|~"),
+            (r#"{"t":"2024-01-31T10:20:30Z","d":"2024-01-31"}"#, "~|~|~|$"),
+        ],
+    );
+    check(&columns[..1], &[("timeZone", "Europe/Paris")], &[(r#"{"t":"1970-01-01T02:00:00"}"#, "3600000000")]);
+    let table = Table { format: "json", columns: &columns, options: &[("timestampFormat", "YYYY")] };
+    assert!(rows_of(&table, b"").unwrap_err().to_string().starts_with("[INCONSISTENT_BEHAVIOR_CROSS_VERSION"));
+}

@@ -4,11 +4,10 @@
 mod aggregate;
 mod analysis;
 mod cli;
-mod decode_json;
-mod engine;
 mod decode_csv;
 mod decode_json;
 mod decode_schema;
+mod engine;
 mod eval;
 mod eval_spark;
 mod feed;

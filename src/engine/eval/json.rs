@@ -1,14 +1,15 @@
 //! JSON and CSV in text columns: to and from Spark's types.
 
 use super::access::{Cells, map_rows, map_text};
+use super::datetime_pattern::DatetimePattern;
 use super::json_write::{JsonStyle, JsonWriter};
-use super::zone::Zone;
 use super::{KernelCall, KernelEntry, json_csv, json_path};
 use crate::engine::EngineError;
 use crate::engine::columns::list_series;
 use crate::engine::source::declared::Declared;
 use crate::engine::source::decode::json::{JsonOptions, JsonValueDecoder};
 use crate::engine::source::decode::json_infer;
+use crate::types::DataType;
 use polars::prelude as pl;
 use polars::prelude::Series;
 
@@ -61,6 +62,7 @@ fn json_object_keys(call: &KernelCall<'_>) -> Result {
 
 /// `from_json(text, schema [, options])`; the schema is the call's type.
 fn from_json(call: &KernelCall<'_>) -> Result {
+    check_json_type("from_json", call.returns)?;
     let pairs = options(call, 2)?;
     let declared = Declared::new("from_json", &pairs);
     let options = JsonOptions::read(&declared, call.context.zone)?;
@@ -76,6 +78,7 @@ fn from_json(call: &KernelCall<'_>) -> Result {
 }
 
 fn to_json(call: &KernelCall<'_>) -> Result {
+    check_json_type("to_json", call.data_type(0))?;
     let pairs = options(call, 1)?;
     let declared = Declared::new("to_json", &pairs);
     let style = style(&declared, call)?;
@@ -96,14 +99,32 @@ fn to_json(call: &KernelCall<'_>) -> Result {
     Ok(<&str as super::access::Output>::finish(builder))
 }
 
+/// JSON texts stand for structs, arrays and maps; what is read into a map has texts as keys.
+fn check_json_type(function: &str, data_type: &DataType) -> Result<()> {
+    match data_type {
+        DataType::Map(key, _) if function == "from_json" && **key != DataType::String => Err(EngineError::data(
+            "DATATYPE_MISMATCH.INVALID_JSON_MAP_KEY_TYPE",
+            format!("the keys of a JSON map are of type STRING, and not {}", key.sql()),
+        )),
+        data_type if data_type.is_atomic() && *data_type != DataType::Void => Err(EngineError::data(
+            "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA",
+            format!("{function} is for a STRUCT, an ARRAY or a MAP, and not for {}", data_type.sql()),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// How `to_json` and `to_csv` write values.
 pub(super) fn style(declared: &Declared<'_>, call: &KernelCall<'_>) -> Result<JsonStyle> {
     let zone = declared.zone("timeZone")?.unwrap_or(call.context.zone);
-    let mut style = JsonStyle::spark(Zone::new(zone));
-    style.keep_nulls = !declared.boolean("ignoreNullFields")?.unwrap_or(true);
-    let patterns = json_csv::write_patterns(declared)?;
-    (style.date, style.timestamp, style.timestamp_ntz) = patterns;
-    Ok(style)
+    let pattern = |name| declared.text(name).map(DatetimePattern::for_writing).transpose();
+    Ok(JsonStyle {
+        keep_nulls: !declared.boolean("ignoreNullFields")?.unwrap_or(true),
+        date: pattern("dateFormat")?,
+        timestamp: pattern("timestampFormat")?,
+        timestamp_ntz: pattern("timestampNTZFormat")?,
+        ..JsonStyle::spark(zone)
+    })
 }
 
 fn schema_of_json(call: &KernelCall<'_>) -> Result {

@@ -2,8 +2,9 @@
 
 use super::access::{Cells, Output, map_text};
 use super::json::{options, style};
-use super::json_write::{JsonStyle, JsonWriter, WriteTime, write_time};
+use super::json_write::{JsonStyle, JsonWriter, write_time};
 use super::text::TextWriter;
+use super::zone::Zone;
 use super::{KernelCall, access};
 use crate::engine::EngineError;
 use crate::engine::source::declared::Declared;
@@ -13,18 +14,6 @@ use crate::types::DataType;
 use polars::prelude::Series;
 
 type Result<T = Series> = std::result::Result<T, EngineError>;
-
-/// Patterns for writing dates, timestamps and timestamps without a zone.
-pub(super) type WritePatterns = (Option<WriteTime>, Option<WriteTime>, Option<WriteTime>);
-
-/// The options `dateFormat`, `timestampFormat` and `timestampNTZFormat` of a writer.
-pub(super) fn write_patterns(declared: &Declared<'_>) -> Result<WritePatterns> {
-    let pattern = |name| match declared.text(name) {
-        Some(text) => super::json_patterns::writer(text).map(Some),
-        None => Ok(None),
-    };
-    Ok((pattern("dateFormat")?, pattern("timestampFormat")?, pattern("timestampNTZFormat")?))
-}
 
 /// `from_csv(text, schema [, options])`; the schema is the call's type.
 pub(super) fn from_csv(call: &KernelCall<'_>) -> Result {
@@ -53,7 +42,7 @@ enum CsvCell<'a> {
     Text(TextWriter<'a>),
     /// Dates and timestamps by a pattern: as JSON, whose quotes are taken off.
     Json(JsonWriter<'a>),
-    Time(access::Numbers<'a, i64>, super::zone::Zone, bool),
+    Time(access::Numbers<'a, i64>, Zone, bool),
 }
 
 impl CsvCell<'_> {
@@ -116,10 +105,10 @@ pub(super) fn to_csv(call: &KernelCall<'_>) -> Result {
 fn csv_cell<'a>(column: &'a Series, data_type: &DataType, style: &JsonStyle) -> Result<CsvCell<'a>> {
     let array = &*column.chunks()[0];
     Ok(match data_type {
-        DataType::Timestamp if style.timestamp.is_none() => CsvCell::Time(access::numbers(column)?, style.zone, true),
-        DataType::TimestampNtz if style.timestamp_ntz.is_none() => CsvCell::Time(access::numbers(column)?, super::zone::Zone::UTC, false),
+        DataType::Timestamp if style.timestamp.is_none() => CsvCell::Time(access::numbers(column)?, Zone::new(style.zone), true),
+        DataType::TimestampNtz if style.timestamp_ntz.is_none() => CsvCell::Time(access::numbers(column)?, Zone::UTC, false),
         DataType::Date | DataType::Timestamp | DataType::TimestampNtz => CsvCell::Json(JsonWriter::new(array, data_type, style)),
-        _ => CsvCell::Text(TextWriter::new(array, data_type, &style.zone)),
+        _ => CsvCell::Text(TextWriter::new(array, data_type, &Zone::new(style.zone))),
     })
 }
 
@@ -168,13 +157,7 @@ impl CsvStyle {
         let special = |c: char| c == self.quote || c == '\n' || c == '\r';
         let quoted = self.quote_all || text.contains(special) || text.contains(&self.separator);
         if !quoted {
-            // A backslash is escaped even where nothing is quoted.
-            for c in text.chars() {
-                if c == self.escape && self.escape != self.quote {
-                    out.push(self.escape);
-                }
-                out.push(c);
-            }
+            out.push_str(text);
             return;
         }
         out.push(self.quote);

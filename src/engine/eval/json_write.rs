@@ -3,17 +3,17 @@
 //! Numbers keep Spark's spelling (`1.0E7`, `12.40`), NaN and the infinities are strings, binary values are base64,
 //! intervals are text.
 
+use super::datetime_pattern::DatetimePattern;
 use super::text::{self, TextWriter};
 use super::zone::Zone;
 use crate::types::DataType;
 use base64::Engine as _;
+use chrono_tz::Tz;
 use polars_arrow::array::{Array, BinaryViewArray, BooleanArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
 use polars_arrow::types::NativeType;
 
 const SECOND: i64 = 1_000_000;
-
-/// Writes a date (days) or a local time (microseconds) by a pattern; `offset` is how far the zone is ahead, in microseconds.
-pub type WriteTime = std::sync::Arc<dyn Fn(&mut String, i64, i64) + Send + Sync>;
+const DAY: i64 = 86_400 * SECOND;
 
 /// How values are written.
 #[derive(Clone)]
@@ -25,23 +25,23 @@ pub struct JsonStyle {
     /// Decimals are written without an exponent; else as Java's `BigDecimal` prints them.
     pub plain_decimals: bool,
     /// The session's zone.
-    pub zone: Zone,
-    /// In place of the usual forms.
-    pub date: Option<WriteTime>,
-    /// In place of the usual forms.
-    pub timestamp: Option<WriteTime>,
-    /// In place of the usual forms.
-    pub timestamp_ntz: Option<WriteTime>,
+    pub zone: Tz,
+    /// How dates are written, if not in the usual form.
+    pub date: Option<DatetimePattern>,
+    /// How timestamps are written, if not in the usual form.
+    pub timestamp: Option<DatetimePattern>,
+    /// How timestamps without a zone are written, if not in the usual form.
+    pub timestamp_ntz: Option<DatetimePattern>,
 }
 
 impl JsonStyle {
     /// As `to_json` writes without options.
-    pub fn spark(zone: Zone) -> JsonStyle {
+    pub fn spark(zone: Tz) -> JsonStyle {
         JsonStyle { keep_nulls: false, micros: false, plain_decimals: false, zone, date: None, timestamp: None, timestamp_ntz: None }
     }
 
     /// As rows of results are written: nothing is lost.
-    pub fn rows(zone: Zone) -> JsonStyle {
+    pub fn rows(zone: Tz) -> JsonStyle {
         JsonStyle { keep_nulls: true, micros: true, plain_decimals: true, ..JsonStyle::spark(zone) }
     }
 }
@@ -64,12 +64,12 @@ enum Kind<'a> {
     Decimal(&'a [i128], u8, bool),
     Text(&'a Utf8ViewArray),
     Binary(&'a BinaryViewArray),
-    Date(&'a [i32], Option<WriteTime>),
+    Date(&'a [i32], Option<DatetimePattern>),
     Timestamp {
         values: &'a [i64],
-        zone: Option<Zone>,
+        zone: Option<(Zone, Tz)>,
         micros: bool,
-        pattern: Option<WriteTime>,
+        pattern: Option<DatetimePattern>,
     },
     /// Intervals, in quotes.
     Quoted(TextWriter<'a>),
@@ -134,13 +134,12 @@ impl<'a> JsonWriter<'a> {
             Kind::Text(a) => write_string(out, a.value(row)),
             Kind::Binary(a) => quoted(out, |out| base64::engine::general_purpose::STANDARD.encode_string(a.value(row), out)),
             Kind::Date(v, None) => quoted(out, |out| text::write_date(out, v[row])),
-            Kind::Date(v, Some(pattern)) => by_pattern(out, pattern, v[row].into(), 0),
+            Kind::Date(v, Some(pattern)) => by_pattern(out, pattern, i64::from(v[row]) * DAY, None),
             Kind::Timestamp { values, zone, micros, pattern } => {
-                let offset = zone.map_or(0, |zone| zone.offset_at(values[row]));
-                let local = values[row].saturating_add(offset);
+                let offset = zone.map_or(0, |(zone, _)| zone.offset_at(values[row]));
                 match pattern {
-                    Some(pattern) => by_pattern(out, pattern, local, offset),
-                    None => quoted(out, |out| write_time(out, local, *micros, zone.map(|_| offset))),
+                    Some(pattern) => by_pattern(out, pattern, values[row], zone.map(|(_, tz)| tz)),
+                    None => quoted(out, |out| write_time(out, values[row].saturating_add(offset), *micros, zone.map(|_| offset))),
                 }
             }
             Kind::Quoted(writer) => quoted(out, |out| {
@@ -222,14 +221,17 @@ impl<'a> Kind<'a> {
             DataType::String => Kind::Text(cast(array)?),
             DataType::Binary => Kind::Binary(cast(array)?),
             DataType::Date => Kind::Date(values(array), style.date.clone()),
-            DataType::Timestamp => {
-                Kind::Timestamp { values: values(array), zone: Some(style.zone), micros: style.micros, pattern: style.timestamp.clone() }
-            }
+            DataType::Timestamp => Kind::Timestamp {
+                values: values(array),
+                zone: Some((Zone::new(style.zone), style.zone)),
+                micros: style.micros,
+                pattern: style.timestamp.clone(),
+            },
             DataType::TimestampNtz => {
                 Kind::Timestamp { values: values(array), zone: None, micros: style.micros, pattern: style.timestamp_ntz.clone() }
             }
             DataType::YearMonthInterval(..) | DataType::DayTimeInterval(..) | DataType::CalendarInterval => {
-                Kind::Quoted(TextWriter::new(array, data_type, &style.zone))
+                Kind::Quoted(TextWriter::new(array, data_type, &Zone::new(style.zone)))
             }
             DataType::Array(element) => {
                 let list = cast::<ListArray<i64>>(array)?;
@@ -241,7 +243,7 @@ impl<'a> Kind<'a> {
                 let keys = match **key {
                     DataType::Date => Key::Days(values(&*parts[0])),
                     DataType::Timestamp | DataType::TimestampNtz => Key::Micros(values(&*parts[0])),
-                    _ => Key::Text(TextWriter::new(&*parts[0], key, &style.zone)),
+                    _ => Key::Text(TextWriter::new(&*parts[0], key, &Zone::new(style.zone))),
                 };
                 Kind::Map(list, keys, Box::new(JsonWriter::new(&*parts[1], value, style)))
             }
@@ -277,9 +279,13 @@ fn quoted(out: &mut String, write: impl FnOnce(&mut String)) {
     out.push('"');
 }
 
-fn by_pattern(out: &mut String, pattern: &WriteTime, local: i64, offset: i64) {
+/// An instant as a clock in the zone shows it, or without a zone a local time.
+fn by_pattern(out: &mut String, pattern: &DatetimePattern, time: i64, zone: Option<Tz>) {
     let mut text = String::new();
-    pattern(&mut text, local, offset);
+    match zone {
+        Some(zone) => pattern.format(time, zone, &mut text),
+        None => pattern.format_local(time, &mut text),
+    }
     write_string(out, &text);
 }
 

@@ -26,7 +26,6 @@ mod java_regex;
 mod json;
 mod json_csv;
 mod json_path;
-mod json_patterns;
 pub mod json_write;
 mod kernels;
 mod keys;

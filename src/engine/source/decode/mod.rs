@@ -19,6 +19,8 @@ use super::line_format::{DecodeLines, Decoded};
 use super::queue::Lines;
 use crate::diagnostic::printable;
 use crate::engine::columns::null_series;
+use crate::engine::eval::datetime_pattern::DatetimePattern;
+use crate::engine::eval::zone::Zone;
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::Column;
@@ -30,6 +32,7 @@ use json_value::TimePatterns;
 use lines::{Encoding, LineEnd, without_mark};
 use polars::prelude::Series;
 use text::TextOptions;
+use time::Pattern;
 
 /// Bytes of a bad record that are kept for display.
 const SAMPLE_BYTES: usize = 200;
@@ -100,13 +103,17 @@ pub(crate) fn malformed(text: &str) -> EngineError {
 }
 
 /// The options `dateFormat`, `timestampFormat` and `timestampNTZFormat`.
-fn time_patterns(declared: &Declared<'_>, _zone: Tz) -> Result<TimePatterns, EngineError> {
-    for name in ["dateFormat", "timestampFormat", "timestampNTZFormat"] {
-        if let Some(pattern) = declared.text(name) {
-            return Err(EngineError::user(format!("option {name} is not supported yet (it is '{pattern}')")));
-        }
-    }
-    Ok(TimePatterns::default())
+fn time_patterns(declared: &Declared<'_>, zone: Tz) -> Result<TimePatterns, EngineError> {
+    let pattern = |name| match declared.text(name) {
+        Some(text) => DatetimePattern::parse(text).map(|pattern| Some((text, pattern))),
+        None => Ok(None),
+    };
+    let zone = Zone::new(zone);
+    Ok(TimePatterns {
+        date: pattern("dateFormat")?.map(|(t, p)| Pattern::new(t, move |text| p.parse_date(text).map(i64::from))),
+        timestamp: pattern("timestampFormat")?.map(|(t, p)| Pattern::new(t, move |text| p.parse_timestamp(text, &zone))),
+        timestamp_ntz: pattern("timestampNTZFormat")?.map(|(t, p)| Pattern::new(t, move |text| p.parse_local(text))),
+    })
 }
 
 /// How the records of one stream or table become rows of the columns in use.

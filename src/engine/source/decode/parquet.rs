@@ -87,8 +87,11 @@ fn spark_type(found: &pl::DataType, arrow: &polars_arrow::datatypes::ArrowDataTy
         },
         pl::DataType::Decimal(p, s) => DataType::Decimal(*p as u8, *s as u8),
         pl::DataType::List(inner) => match (arrow, &**inner) {
-            (ArrowDataType::Map(entry, _), pl::DataType::Struct(members)) if members.len() == 2 => {
-                let ArrowDataType::Struct(parts) = entry.dtype() else { return None };
+            // A MAP arrives as a list; only the name of its repeated group tells.
+            (ArrowDataType::LargeList(item) | ArrowDataType::Map(item, _), pl::DataType::Struct(members))
+                if members.len() == 2 && matches!(item.name.as_str(), "key_value" | "entries" | "map") =>
+            {
+                let ArrowDataType::Struct(parts) = item.dtype() else { return None };
                 let of = |i: usize| spark_type(members[i].dtype(), parts[i].dtype());
                 DataType::map(of(0)?, of(1)?)
             }
