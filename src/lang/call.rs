@@ -161,6 +161,8 @@ pub(super) fn keyword_call(i: In<'_>, keyword: K) -> Option<Parsed<'_, Expr>> {
         K::TRIM if inside(i, K::FROM) => Some(trim(i)),
         K::OVERLAY if inside(i, K::PLACING) => Some(overlay(i)),
         K::STRUCT => Some(structure(i)),
+        // These operators are functions too.
+        K::LIKE | K::ILIKE | K::RLIKE | K::REGEXP if i.sign_at(1, S::LParen) => Some(call(i)),
         K::TIMESTAMPADD | K::TIMESTAMPDIFF | K::DATEADD | K::DATEDIFF | K::DATE_ADD | K::DATE_DIFF if unit_first(i) => Some(with_unit(i)),
         K::INTERVAL | K::VALUES | K::IN | K::USING | K::ON | K::AS | K::WITH => None,
         _ => None,

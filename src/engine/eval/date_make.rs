@@ -97,11 +97,6 @@ fn seconds(call: &KernelCall<'_>, index: usize) -> Result<Vec<Option<i64>>> {
 /// Date, time of day, and perhaps a zone: (year, month, day, hour, minute, seconds[, zone]), or a DATE and what follows it.
 fn make_timestamp(call: &KernelCall<'_>, attempt: bool) -> Result {
     let local_result = *call.returns == DataType::TimestampNtz;
-    if *call.data_type(0) == DataType::Date {
-        let days = call.numbers::<i32>(0)?;
-        let zone = if local_result { Zone::UTC } else { session(call) };
-        return map_rows(days.len(), |row| Ok(days.at(row).map(|d| zone.to_instant(i64::from(d) * DAY))));
-    }
     let parts = (0..5).map(|i| call.numbers::<i32>(i)).collect::<Result<Vec<_>>>()?;
     let seconds = seconds(call, 5)?;
     let mut zones = if call.args.len() > 6 { Some(Zones::new(call.texts(6)?)) } else { None };

@@ -26,7 +26,10 @@ const FAMILIES: &[&[KernelEntry]] = &[
     super::map::KERNELS,
     super::regex::KERNELS,
     super::string::KERNELS,
+    super::string_code::KERNELS,
     super::string_format::KERNELS,
+    super::string_number::KERNELS,
+    super::string_text::KERNELS,
 ];
 
 /// The kernel of the function of that canonical name.

@@ -222,7 +222,7 @@ fn padded_bytes(value: &[u8], width: usize, fill: &[u8], left: bool) -> Vec<u8> 
 ///
 /// Positions count from 1, negative ones from the end, and 0 means 1. What lies before the start counts too:
 /// `substring('Spark' FROM -10 FOR 7)` is `Sp`.
-fn substring_range(len: usize, position: i32, length: i32) -> (usize, usize) {
+pub(super) fn substring_range(len: usize, position: i32, length: i32) -> (usize, usize) {
     let start = match position {
         p if p > 0 => i64::from(p) - 1,
         p if p < 0 => len as i64 + i64::from(p),

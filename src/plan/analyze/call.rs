@@ -3,7 +3,7 @@
 use super::{Aggregates, Analyzer, Env, Result, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, ExprKind};
-use crate::plan::coerce::{accepted, cast, common_of, wanted};
+use crate::plan::coerce::{accepted, cast, common_of, tightest, wanted};
 use crate::plan::error::Reason;
 use crate::plan::expr::{AggregateCall, Expr, FunctionId};
 use crate::plan::functions::{self, Accepts, Function, Kind, Param, Returns};
@@ -343,11 +343,19 @@ fn unify(function: &'static Function, exprs: Vec<Expr>, accepts: &[Accepts], e: 
     if accepts.iter().any(|a| matches!(a, Accepts::ArrayOfCommon)) {
         let arrays = of(&[Accepts::ArrayOfCommon]);
         let singles: Vec<_> = exprs.iter().zip(accepts).filter(|(_, a)| **a == Accepts::Element).map(|(x, _)| x.data_type()).collect();
-        match common_of(arrays.iter().chain(&singles)) {
+        // A string is not read as a number here: the elements must be alike as they are.
+        let alike = arrays.iter().chain(&singles).try_fold(DataType::Void, |so_far, t| tightest(&so_far, t));
+        match alike {
             Some(t) => element = Some(t),
             None => {
-                let types = arrays.into_iter().chain(singles).collect();
-                return refuse(Reason::DifferentTypes { what: format!("the elements of {}", function.name), types }, e.span);
+                let condition = if singles.is_empty() {
+                    "DATATYPE_MISMATCH.BINARY_ARRAY_DIFF_TYPES"
+                } else {
+                    "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES"
+                };
+                let types: Vec<_> = arrays.iter().chain(&singles).map(DataType::sql).collect();
+                let message = format!("the elements of {} are of different types: {}", function.name, types.join(" and "));
+                return refuse(Reason::Rule { condition, message }, e.span);
             }
         }
     }

@@ -26,8 +26,7 @@ impl Analyzer<'_> {
             ExprKind::Exists(query) => self.exists(query, e.span),
             ExprKind::ScalarSubquery(query) => self.scalar_subquery(query, e.span, env),
             ExprKind::Like { kind, expr, patterns, quantifier, escape, negated } => {
-                let liked = self.like(*kind, expr, patterns, *quantifier, *escape, env)?;
-                Ok(negate(liked, *negated))
+                self.like(*kind, expr, patterns, (*quantifier, *negated), *escape, env)
             }
             ExprKind::IsNull { expr, negated } => {
                 let expr = self.expr(expr, env)?;
@@ -255,7 +254,7 @@ impl Analyzer<'_> {
         kind: LikeKind,
         expr: &ast::Expr,
         patterns: &[ast::Expr],
-        quantifier: Option<LikeQuantifier>,
+        (quantifier, negated): (Option<LikeQuantifier>, bool),
         escape: Option<char>,
         env: &mut Env,
     ) -> Result<Expr> {
@@ -276,7 +275,8 @@ impl Analyzer<'_> {
         for pattern in patterns {
             let mut args = vec![value.clone(), text(self, pattern, env)?];
             args.extend(escape.map(|c| Expr::string(c.to_string())));
-            tests.push(Expr::call(function, args, DataType::Boolean));
+            // `NOT LIKE ANY` asks whether any of the patterns fails.
+            tests.push(negate(Expr::call(function, args, DataType::Boolean), negated));
         }
         let both = |a, b| match quantifier {
             Some(LikeQuantifier::All) => Expr::And(Box::new(a), Box::new(b)),

@@ -99,6 +99,26 @@ impl Analyzer<'_> {
                 let null = Expr::literal(Value::Null, a.data_type());
                 self.case_of(vec![(equal, null)], Some(a), e.span)?
             }
+            "make_timestamp" | "try_make_timestamp" if count == 1 => {
+                let date = self.expr(&call.args[0].value, env)?;
+                match date.data_type() {
+                    DataType::Date | DataType::Void => cast(date, &DataType::Timestamp),
+                    found => return self.unexpected(&spell(e), 1, "a DATE".to_string(), found, e.span),
+                }
+            }
+            "decode" if count > 2 => {
+                // The result beside the first search value that equals the first argument; NULL equals NULL here.
+                let mut args = self.plain_arguments(call, env)?.into_iter();
+                let value = args.next().expect("three at least");
+                let (mut branches, mut otherwise) = (Vec::new(), None);
+                while let Some(search) = args.next() {
+                    match args.next() {
+                        Some(result) => branches.push((self.comparison("<=>", value.clone(), search, e)?, result)),
+                        None => otherwise = Some(search),
+                    }
+                }
+                self.case_of(branches, otherwise, e.span)?
+            }
             "nullifzero" | "zeroifnull" => {
                 want(1, "1 argument")?;
                 let value = self.expr(&call.args[0].value, env)?;
@@ -333,6 +353,10 @@ impl Analyzer<'_> {
                 None => Some(DataType::BigInt),
             },
             ("ceil" | "floor", Some(_)) => Some(DataType::BigInt),
+            ("to_number" | "try_to_number", _) => {
+                let format = self.constant(&args[1], e.span)?;
+                functions::number_format_type(format.as_str().unwrap_or_default())
+            }
             ("extract", _) => {
                 let field = self.constant(&args[0], e.span)?;
                 let source = args[1].data_type();

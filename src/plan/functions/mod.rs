@@ -19,6 +19,7 @@ mod time_window;
 mod window;
 
 pub use date::{extract_field, extract_type};
+pub use string::number_format_type;
 
 use crate::types::DataType;
 
