@@ -40,7 +40,7 @@ pub(super) fn make(name: &str) -> Option<Result<Made, EngineError>> {
         // Here x is the first argument, as for corr.
         "regr_r2" => |s| {
             let corr = s.xy / (s.xx * s.yy).sqrt();
-            (s.n > 0.0 && s.yy != 0.0).then(|| if s.xx == 0.0 { 1.0 } else { corr * corr })
+            (s.n > 0.0 && s.yy != 0.0).then_some(if s.xx == 0.0 { 1.0 } else { corr * corr })
         },
         _ => return None,
     };
