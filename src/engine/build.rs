@@ -21,6 +21,7 @@ use super::operator::project::{Project, Rename};
 use super::operator::sample::Sample;
 use super::operator::set_operation::SetOperation;
 use super::operator::sort::Sort;
+use super::operator::stream_join::{self, StreamJoin};
 use super::operator::time_window::TimeWindow;
 use super::operator::watermark::{SharedStats, Watermark};
 use super::operator::window::Window;
@@ -34,6 +35,7 @@ use crate::plan::LogicalPlan;
 use crate::plan::expr::{ColumnId, Expr, NamedExpr, SortKey, SubqueryKind};
 use crate::plan::logical::{Column, JoinKind, NamedAggregate, Scan};
 use crate::plan::streaming::{carries, conjuncts, event_time_columns};
+use crate::plan::time_range::{StateBound, ordered, state_bound};
 use crate::progress::OutputMode;
 use crate::types::{DataType, Value};
 use std::collections::HashSet;
@@ -355,7 +357,7 @@ impl<'a> Builder<'a> {
     ) -> Result<Node, EngineError> {
         let streams = (left.is_streaming(), right.is_streaming());
         if streams == (true, true) {
-            return Err(not_built("a join of two streams"));
+            return self.stream_join(plan, [left, right], kind, condition, needed);
         }
         let swapped = streams.1 || (!streams.0 && kind == JoinKind::Right);
         let keep = Shape::keep(kind, swapped).ok_or_else(|| {
@@ -379,6 +381,70 @@ impl<'a> Builder<'a> {
         let table = run_bounded(indexed, &self.around.eval, &self.around.resources, self.around.system)?;
         let index = Arc::new(Index::new(table, &shape, &self.around.eval)?);
         Ok(probe.then(StaticJoin { shape, index }))
+    }
+
+    /// Two streams: rows of both sides are kept for as long as a partner can come.
+    fn stream_join(
+        &mut self,
+        plan: &LogicalPlan,
+        sides: [&LogicalPlan; 2],
+        kind: JoinKind,
+        condition: Option<&Expr>,
+        needed: &Needed,
+    ) -> Result<Node, EngineError> {
+        let parts = JoinParts::of(sides, condition);
+        if parts.keys.is_empty() {
+            return Err(EngineError::user("a join of two streams needs an equality between them")
+                .help("add one to ON, such as a.id = b.id, or join with a bounded table"));
+        }
+        let kept = sides.map(|side| typed(side, &with(needed, &parts.rest)));
+        let place = |id: &ColumnId| {
+            let on = |side: usize| kept[side].iter().position(|(k, _)| k == id).map(|at| (side, at));
+            on(0).or_else(|| on(1)).ok_or_else(|| EngineError::internal("a column of a join is missing"))
+        };
+        let mut checks = Vec::new();
+        let mut rest: Option<Expr> = None;
+        for part in &parts.rest {
+            match ordered(part).map(|o| Ok::<_, EngineError>((place(&o.less)?, place(&o.more)?, o))).transpose()? {
+                Some(((0, left), (1, right), o)) => {
+                    checks.push(stream_join::Check { left_is_less: true, left, right, micros: o.micros, inclusive: o.inclusive });
+                }
+                Some(((1, right), (0, left), o)) => {
+                    checks.push(stream_join::Check { left_is_less: false, left, right, micros: o.micros, inclusive: o.inclusive });
+                }
+                _ => rest = Some(and(rest, part)),
+            }
+        }
+        let rest = match rest {
+            None => None,
+            Some(rest) => Some((self.bind(&rest)?, rest.columns().iter().map(place).collect::<Result<_, _>>()?)),
+        };
+        let output = typed(plan, needed).iter().map(|(id, _)| place(id)).collect::<Result<_, _>>()?;
+        let below = with(needed, condition);
+        let expiry = expiry_of(sides, &parts);
+        let evicts = expiry.iter().any(Option::is_some);
+        let (mut inputs, mut specs) = (Vec::with_capacity(2), Vec::with_capacity(2));
+        for ((side, kept), (at, expiry)) in sides.into_iter().zip(kept.clone()).zip(expiry.into_iter().enumerate()) {
+            let event_time = event_time_columns(side);
+            // Where no row ever leaves, none is too late to be of use.
+            let late = side.columns().into_iter().find(|c| evicts && event_time.contains(&c.id)).map(|c| c.expr());
+            let below = with(&below, late.iter().chain(expiry.as_ref().map(|(e, _)| e)));
+            inputs.push(self.node(side, &below)?);
+            let keys = parts.keys.iter().map(|pair| self.bind(&pair[at])).collect::<Result<_, _>>()?;
+            let late = late.map(|e| self.event_time(&e)).transpose()?;
+            let expiry = expiry.map(|(e, bound)| Ok::<_, EngineError>((self.event_time(&e)?, bound))).transpose()?;
+            let only = parts.only[at].iter().fold(None, |all, part| Some(and(all, part)));
+            let only = only.map(|e| self.bind(&e)).transpose()?;
+            specs.push(stream_join::Side { keys, kept, only, late, expiry });
+        }
+        let sides: [stream_join::Side; 2] = specs.try_into().map_err(|_| EngineError::internal("a join without two sides"))?;
+        let join = StreamJoin::new(stream_join::Shape { kind, sides, checks, rest, output }, self.partitions);
+        self.follows_watermark |= evicts;
+        Ok(Node::operator(inputs, join))
+    }
+
+    fn event_time(&self, e: &Expr) -> Result<stream_join::Time, EngineError> {
+        Ok(stream_join::Time { bound: self.bind(e)?, window: matches!(e.data_type(), DataType::Struct(_)) })
     }
 
     /// Equalities between the sides become keys.
@@ -461,6 +527,75 @@ impl<'a> Builder<'a> {
 
 fn not_built(what: &str) -> EngineError {
     EngineError::user(format!("{what} is not built yet"))
+}
+
+/// The condition of a join of two streams, taken apart.
+struct JoinParts {
+    /// Equal on both sides: left and right.
+    keys: Vec<[Expr; 2]>,
+    /// On one side alone.
+    only: [Vec<Expr>; 2],
+    /// On pairs.
+    rest: Vec<Expr>,
+}
+
+impl JoinParts {
+    fn of(sides: [&LogicalPlan; 2], condition: Option<&Expr>) -> JoinParts {
+        let ids = sides.map(|side| side.columns().iter().map(|c| c.id).collect::<Needed>());
+        let on = |e: &Expr, side: usize| !e.columns().is_empty() && e.columns().iter().all(|c| ids[side].contains(c));
+        let mut parts = Vec::new();
+        if let Some(condition) = condition {
+            conjuncts(condition, &mut parts);
+        }
+        let mut out = JoinParts { keys: vec![], only: [vec![], vec![]], rest: vec![] };
+        for part in parts {
+            match part {
+                Expr::Call { function, args, .. } if matches!(function.0, "=" | "<=>") && args.len() == 2 => {
+                    if on(&args[0], 0) && on(&args[1], 1) {
+                        out.keys.push([args[0].clone(), args[1].clone()]);
+                        continue;
+                    }
+                    if on(&args[1], 0) && on(&args[0], 1) {
+                        out.keys.push([args[1].clone(), args[0].clone()]);
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            match part {
+                part if on(part, 0) => out.only[0].push(part.clone()),
+                part if on(part, 1) => out.only[1].push(part.clone()),
+                part => out.rest.push(part.clone()),
+            }
+        }
+        out
+    }
+}
+
+/// By what the rows of each side of a join leave, and up to which time: an event time
+/// among the keys holds for both sides, else a side's own event time where the condition bounds it.
+fn expiry_of(sides: [&LogicalPlan; 2], parts: &JoinParts) -> [Option<(Expr, StateBound)>; 2] {
+    let event_time = sides.map(event_time_columns);
+    let is_event_time = |e: &Expr, side: usize| matches!(e, Expr::Column { id, .. } if event_time[side].contains(id));
+    let key = [0, 1].into_iter().find_map(|side| parts.keys.iter().find(|pair| is_event_time(&pair[side], side)));
+    if let Some([left, right]) = key {
+        let bound = StateBound { after_watermark: Some(0), fixed: None };
+        return [Some((left.clone(), bound)), Some((right.clone(), bound))];
+    }
+    let whole = parts.only.iter().flatten().chain(&parts.rest).fold(None, |all, part| Some(and(all, part)));
+    [0, 1].map(|side| {
+        let columns = sides[side].columns();
+        let own = columns.iter().find(|c| event_time[side].contains(&c.id))?;
+        let ids = columns.iter().map(|c| c.id).collect();
+        state_bound(whole.as_ref(), &ids, &event_time[1 - side]).map(|bound| (own.expr(), bound))
+    })
+}
+
+fn and(all: Option<Expr>, part: &Expr) -> Expr {
+    match all {
+        None => part.clone(),
+        Some(all) => Expr::And(Box::new(all), Box::new(part.clone())),
+    }
 }
 
 /// The columns that `exprs` read besides those in `needed`.

@@ -25,8 +25,8 @@ pub enum Node {
     Steps { input: Box<Node>, steps: Vec<Arc<Metered>> },
     /// All pieces of all inputs.
     Union(Vec<Node>),
-    /// An operator over all pieces.
-    Operator { inputs: Vec<Node>, operator: Box<dyn Operator>, meter: Meter },
+    /// An operator over all pieces. Its watermark is the query's less `delay` microseconds.
+    Operator { inputs: Vec<Node>, operator: Box<dyn Operator>, meter: Meter, delay: i64 },
 }
 
 /// One batch on its way.
@@ -55,7 +55,18 @@ impl Node {
     /// An operator over inputs.
     pub fn operator(inputs: Vec<Node>, operator: impl Operator + 'static) -> Node {
         let meter = Meter::new(operator.name());
-        Node::Operator { inputs, operator: Box::new(operator), meter }
+        let delay = inputs.iter().map(Node::delay).max().unwrap_or(0);
+        Node::Operator { inputs, operator: Box::new(operator), meter, delay }
+    }
+
+    /// How far, in microseconds, rows from here may lie behind the query's watermark.
+    fn delay(&self) -> i64 {
+        match self {
+            Node::Source { .. } | Node::Frames(_) => 0,
+            Node::Steps { input, .. } => input.delay(),
+            Node::Union(inputs) => inputs.iter().map(Node::delay).max().unwrap_or(0),
+            Node::Operator { operator, delay, .. } => delay + operator.output_delay(),
+        }
     }
 
     /// The pieces that this node gives in a batch.
@@ -83,10 +94,14 @@ impl Node {
                 }
                 Ok(all)
             }
-            Node::Operator { inputs, operator, meter } => {
+            Node::Operator { inputs, operator, meter, delay } => {
                 let tasks = inputs.iter_mut().map(|i| i.tasks(batch)).collect::<Result<Vec<_>, _>>()?;
                 let start = batch.context.clock.ticks();
-                let Flow { frames, rows_in } = operator.step(tasks, &batch.context).map_err(|e| e.within(operator.name()))?;
+                let Flow { frames, rows_in } = {
+                    let own = (*delay != 0).then(|| batch.context.delayed(*delay));
+                    operator.step(tasks, own.as_ref().unwrap_or(&batch.context))
+                }
+                .map_err(|e| e.within(operator.name()))?;
                 let rows_out = frames.iter().map(|f| f.rows() as u64).sum();
                 meter.add(rows_in, rows_out, batch.context.clock.ticks() - start);
                 Ok(frames.into_iter().map(|frame| -> Task { Box::new(move || Ok(frame)) }).collect())

@@ -15,6 +15,7 @@ mod naming;
 pub mod optimizer;
 mod scope;
 pub mod streaming;
+pub mod time_range;
 
 pub use error::{AnalysisError, Reason};
 pub use locate::Clause;

@@ -6,6 +6,7 @@ use crate::plan::analyze::{is_constant, is_volatile};
 use crate::plan::expr::{ColumnId, Expr, NamedExpr};
 use crate::plan::logical::{JoinKind, LogicalPlan};
 use crate::plan::streaming::conjuncts;
+use crate::types::DataType;
 use std::collections::HashSet;
 
 /// The plan that runs.
@@ -230,7 +231,36 @@ fn push_condition(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, conditi
             () => stay.push(part.clone()),
         }
     }
+    if left.is_streaming() || right.is_streaming() {
+        let (left_out, right_out) = match kind {
+            JoinKind::Inner | JoinKind::Cross | JoinKind::LeftSemi => (true, true),
+            JoinKind::Left | JoinKind::LeftAnti => (false, true),
+            JoinKind::Right => (true, false),
+            JoinKind::Full => (false, false),
+        };
+        let mut present = Vec::new();
+        stay.iter().for_each(|part| null_columns(part, &mut present));
+        let not_null = |ids: &HashSet<ColumnId>| {
+            let own = present.iter().filter(|c| c.columns().iter().all(|id| ids.contains(id)));
+            own.map(|c| Expr::call("isnotnull", vec![c.clone()], DataType::Boolean)).collect::<Vec<_>>()
+        };
+        into_left.extend(if left_out { not_null(&l) } else { vec![] });
+        into_right.extend(if right_out { not_null(&r) } else { vec![] });
+    }
     LogicalPlan::Join { left: Box::new(push(left, into_left)), right: Box::new(push(right, into_right)), kind, condition: all_of(stay) }
+}
+
+/// The columns with which a comparison cannot be TRUE when they are NULL. Rows without them find no partner; over a
+/// stream Spark drops them before they move the watermark.
+fn null_columns(part: &Expr, out: &mut Vec<Expr>) {
+    const STRICT: &[&str] =
+        &["=", "<", "<=", ">", ">=", "+", "-", "*", "negative", "lower", "upper", "trim", "ltrim", "rtrim", "abs", "length"];
+    match part {
+        Expr::Column { .. } if !out.contains(part) => out.push(part.clone()),
+        Expr::Call { function, args, .. } if STRICT.contains(&function.0) => args.iter().for_each(|a| null_columns(a, out)),
+        Expr::Cast { expr, attempt: false, .. } => null_columns(expr, out),
+        _ => {}
+    }
 }
 
 fn ids_of(plan: &LogicalPlan) -> HashSet<ColumnId> {

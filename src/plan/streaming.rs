@@ -7,6 +7,7 @@ use crate::plan::error::{AnalysisError, Reason};
 use crate::plan::expr::{ColumnId, Expr};
 use crate::plan::locate::{self, Clause};
 use crate::plan::logical::{JoinKind, LogicalPlan};
+use crate::plan::time_range::state_bound;
 use crate::progress::OutputMode;
 use std::collections::HashSet;
 
@@ -196,25 +197,24 @@ fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Opti
 
 /// Whether the watermark closes rows of the outer side: an event-time key, or a range between event times.
 fn bounded_by_time(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Option<&Expr>) -> bool {
-    let (l, r) = (event_time_columns(left), event_time_columns(right));
-    let Some(condition) = condition else { return false };
+    let event_time = [left, right].map(event_time_columns);
+    let ids = [left, right].map(|side| side.columns().iter().map(|c| c.id).collect::<HashSet<_>>());
     let mut parts = Vec::new();
-    conjuncts(condition, &mut parts);
-    let touches = |e: &Expr, set: &HashSet<ColumnId>| e.columns().iter().any(|c| set.contains(c));
-    let range = parts.iter().any(|part| match part {
-        Expr::Call { function, args, .. } if matches!(function.0, "<" | "<=" | ">" | ">=") && args.len() == 2 => {
-            touches(&args[0], &l) && touches(&args[1], &r) || touches(&args[0], &r) && touches(&args[1], &l)
-        }
-        Expr::Call { function, args, .. } if matches!(function.0, "=" | "<=>") && args.len() == 2 => {
-            touches(&args[0], &l) || touches(&args[1], &r) || touches(&args[0], &r) || touches(&args[1], &l)
-        }
+    if let Some(condition) = condition {
+        conjuncts(condition, &mut parts);
+    }
+    let timed = |e: &Expr| matches!(e, Expr::Column { id, .. } if event_time.iter().any(|set| set.contains(id)));
+    let is_key = |part: &&Expr| match part {
+        Expr::Call { function, args, .. } => matches!(function.0, "=" | "<=>") && args.iter().any(timed),
         _ => false,
-    });
-    let inner_side = match kind {
-        JoinKind::Right => &l,
-        _ => &r,
     };
-    range && !inner_side.is_empty()
+    let bounded = |side: usize| state_bound(condition, &ids[side], &event_time[1 - side]).is_some();
+    parts.iter().any(is_key)
+        || match kind {
+            JoinKind::Right => bounded(1),
+            JoinKind::Full => bounded(0) || bounded(1),
+            _ => bounded(0),
+        }
 }
 
 /// The parts of a condition that are joined by AND.

@@ -14,6 +14,7 @@ pub mod project;
 pub mod sample;
 pub mod set_operation;
 pub mod sort;
+pub mod stream_join;
 pub mod time_window;
 pub mod watermark;
 pub mod window;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What is fixed for one batch.
+#[derive(Clone)]
 pub struct BatchContext {
     /// For expressions.
     pub eval: EvalContext,
@@ -39,6 +41,14 @@ pub struct BatchContext {
     pub clock: Arc<dyn Clock>,
     /// Set when nobody wants the batch any more.
     pub cancelled: Arc<AtomicBool>,
+}
+
+impl BatchContext {
+    /// The same batch with watermarks that are earlier by `micros`.
+    pub fn delayed(&self, micros: i64) -> BatchContext {
+        let back = |watermark: i64| watermark.saturating_sub(micros);
+        BatchContext { evict: self.evict.map(back), late: self.late.map(back), ..self.clone() }
+    }
 }
 
 /// A piece of a batch that is still to be computed.
@@ -62,6 +72,11 @@ pub trait Operator: Send {
     fn commit(&mut self) {}
     /// The batch failed: back to what was before it.
     fn rollback(&mut self) {}
+    /// How far, in microseconds, rows that this operator puts out may lie behind the watermark of its input: the
+    /// watermark of stateful operators above it is that much earlier.
+    fn output_delay(&self) -> i64 {
+        0
+    }
     /// State figures of the last batch; `None` for operators without state.
     fn state(&self) -> Option<StateOperatorProgress> {
         None

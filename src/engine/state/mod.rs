@@ -2,7 +2,9 @@
 
 pub mod accumulator;
 pub mod codec;
+pub mod expiry;
 pub mod keys;
+pub mod rows;
 mod table;
 
 pub use table::{Emit, Prepared, StateTable};

@@ -1,0 +1,241 @@
+//! Joins of two streams: each side's rows are kept and found by key until the watermark says that no partner
+//! can come any more.
+//!
+//! ```text
+//! left  pieces ─ drop late ─ hash keys ─┐ per partition:  probe the right rows, keep · then the other way round
+//! right pieces ─ drop late ─ hash keys ─┘                 let go what expired, alone where the join is outer
+//! ```
+//!
+//! Both sides share one table of keys, so a row is hashed and looked up once: the key's slot has the chain of
+//! partners and the chain that the row itself joins.
+
+mod partition;
+
+use self::partition::Partition;
+use super::{BatchContext, Flow, Operator, Task};
+use crate::engine::columns::null_series;
+use crate::engine::eval::Bound;
+use crate::engine::eval::access::{self, Cells, flag_series};
+use crate::engine::state::keys::{KeyBatch, KeyKind};
+use crate::engine::{EngineError, Frame};
+use crate::plan::expr::ColumnId;
+use crate::plan::logical::JoinKind;
+use crate::plan::time_range::StateBound;
+use crate::progress::StateOperatorProgress;
+use crate::types::DataType;
+use polars::prelude::Series;
+use std::sync::atomic::Ordering;
+
+/// Event time of a row: a timestamp, or the end of a window.
+pub struct Time {
+    /// The column or key.
+    pub bound: Bound,
+    /// Whether it is a window.
+    pub window: bool,
+}
+
+impl Time {
+    fn evaluate(&self, frame: &Frame, context: &BatchContext) -> Result<Series, EngineError> {
+        let time = self.bound.evaluate(frame, &context.eval)?;
+        if !self.window {
+            return Ok(time);
+        }
+        let end = access::members(&time)?.into_iter().nth(1).ok_or_else(|| EngineError::internal("a window without an end"))?;
+        let ends = access::numbers::<i64>(&end)?;
+        let validity = access::both_valid(ends.validity, access::validity(&time), frame.rows());
+        Ok(access::number_series(ends.values.to_vec(), validity))
+    }
+}
+
+/// One side of a join.
+pub struct Side {
+    /// Keys, in the order of the other side's.
+    pub keys: Vec<Bound>,
+    /// Columns that are kept: what the output and the condition need.
+    pub kept: Vec<(ColumnId, DataType)>,
+    /// A condition on this side alone; a row that fails it has no partner.
+    pub only: Option<Bound>,
+    /// By what rows are late.
+    pub late: Option<Time>,
+    /// By what kept rows leave, and up to which time.
+    pub expiry: Option<(Time, StateBound)>,
+}
+
+/// A comparison of a time of the left row with one of the right row, by their places among the kept columns:
+/// `less + micros < more`, or `<=` with `inclusive`.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// Whether the smaller one is the left row's.
+    pub left_is_less: bool,
+    /// Place of the left row's column.
+    pub left: usize,
+    /// Place of the right row's column.
+    pub right: usize,
+    pub micros: i64,
+    pub inclusive: bool,
+}
+
+/// How two streams are joined.
+pub struct Shape {
+    pub kind: JoinKind,
+    /// Left and right.
+    pub sides: [Side; 2],
+    /// Comparisons of times that every pair has to pass.
+    pub checks: Vec<Check>,
+    /// What else a pair has to pass, and the columns that it reads: side and place among the kept ones.
+    pub rest: Option<(Bound, Vec<(usize, usize)>)>,
+    /// The output's columns: side and place among the kept ones.
+    pub output: Vec<(usize, usize)>,
+}
+
+impl Shape {
+    /// Whether rows of a side come out without a partner.
+    fn preserves(&self, side: usize) -> bool {
+        match self.kind {
+            JoinKind::Left => side == 0,
+            JoinKind::Right => side == 1,
+            JoinKind::Full => true,
+            _ => false,
+        }
+    }
+
+    fn ids(&self, columns: &[(usize, usize)]) -> Vec<ColumnId> {
+        columns.iter().map(|(side, at)| self.sides[*side].kept[*at].0).collect()
+    }
+
+    /// The output for rows of `side` without a partner; `column` gives the kept column at a place.
+    fn alone(&self, side: usize, rows: usize, column: impl Fn(usize) -> Result<Series, EngineError>) -> Result<Frame, EngineError> {
+        let one = |(from, at): &(usize, usize)| {
+            if *from == side { column(*at) } else { Ok(null_series(&self.sides[*from].kept[*at].1, rows)) }
+        };
+        Ok(Frame::new(self.ids(&self.output), self.output.iter().map(one).collect::<Result<_, _>>()?, rows))
+    }
+}
+
+/// A piece of one side, ready for the partitions.
+struct Prepared {
+    side: usize,
+    /// The kept columns.
+    columns: Vec<Series>,
+    keys: KeyBatch,
+    /// The rows of each partition.
+    scatter: Vec<Vec<u32>>,
+    expiry: Option<Series>,
+    rows: u64,
+    dropped: u64,
+    /// Rows that cannot have a partner, as output.
+    alone: Option<Frame>,
+}
+
+/// Joins two streams.
+pub struct StreamJoin {
+    shape: Shape,
+    kind: KeyKind,
+    partitions: Vec<Partition>,
+    dropped: u64,
+}
+
+impl StreamJoin {
+    /// A join without rows, with `partitions` (a power of two) partitions.
+    pub fn new(shape: Shape, partitions: usize) -> StreamJoin {
+        let kind = KeyKind::of(&shape.sides[0].keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
+        let partitions = (0..partitions).map(|_| Partition::new(&kind, &shape)).collect();
+        StreamJoin { shape, kind, partitions, dropped: 0 }
+    }
+
+    /// Everything that needs no state: late rows go, keys are hashed.
+    fn prepare(&self, side: usize, frame: Frame, context: &BatchContext) -> Result<Prepared, EngineError> {
+        let spec = &self.shape.sides[side];
+        let rows = frame.rows() as u64;
+        let (mut frame, mut dropped) = (frame, 0);
+        if let (Some(time), Some(late)) = (&spec.late, context.late) {
+            let times = time.evaluate(&frame, context)?;
+            let times = access::numbers::<i64>(&times)?;
+            let kept = access::bits(frame.rows(), |row| times.at(row).is_none_or(|t| t > late));
+            dropped = kept.unset_bits() as u64;
+            if dropped > 0 {
+                frame = frame.filter(flag_series(kept, None).bool()?)?;
+            }
+        }
+        let mut alone = None;
+        if let Some(only) = &spec.only {
+            let mask = only.mask(&frame, &context.eval)?;
+            let passing = access::bits(frame.rows(), |row| mask.get(row) == Some(true));
+            if self.shape.preserves(side) && passing.unset_bits() > 0 {
+                let failing = frame.filter(flag_series(!&passing, None).bool()?)?;
+                alone = Some(self.shape.alone(side, failing.rows(), |at| column(&failing, spec.kept[at].0))?);
+            }
+            frame = frame.filter(flag_series(passing, None).bool()?)?;
+        }
+        let keys = spec.keys.iter().map(|k| k.evaluate(&frame, &context.eval)).collect::<Result<Vec<_>, _>>()?;
+        let keys = self.kind.batch(&keys, frame.rows())?;
+        let scatter = keys.scatter(self.partitions.len());
+        let expiry = spec.expiry.as_ref().map(|(time, _)| time.evaluate(&frame, context)).transpose()?;
+        let columns = spec.kept.iter().map(|(id, _)| column(&frame, *id)).collect::<Result<_, _>>()?;
+        Ok(Prepared { side, columns, keys, scatter, expiry, rows, dropped, alone })
+    }
+}
+
+fn column(frame: &Frame, id: ColumnId) -> Result<Series, EngineError> {
+    frame.column(id).cloned().ok_or_else(|| EngineError::internal("a column of a join is missing"))
+}
+
+impl Operator for StreamJoin {
+    fn name(&self) -> &'static str {
+        "join"
+    }
+
+    fn step(&mut self, inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
+        let tasks: Vec<(usize, Task)> =
+            inputs.into_iter().enumerate().flat_map(|(side, t)| t.into_iter().map(move |t| (side, t))).collect();
+        let work = |(side, task): (usize, Task)| {
+            if context.cancelled.load(Ordering::Relaxed) {
+                return Err(EngineError::internal("the batch was abandoned"));
+            }
+            self.prepare(side, task()?, context)
+        };
+        let pool = context.resources.pool();
+        let mut prepared = pool.map(tasks, work).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let rows_in = prepared.iter().map(|p| p.rows).sum();
+        self.dropped = prepared.iter().map(|p| p.dropped).sum();
+        let mut frames: Vec<Frame> = prepared.iter_mut().filter_map(|p| p.alone.take()).collect();
+        let shape = &self.shape;
+        let partition = |(index, partition): (usize, &mut Partition)| partition.step(shape, index, &prepared, context);
+        let partitions: Vec<_> = self.partitions.iter_mut().enumerate().collect();
+        // Handing work over costs tens of microseconds: more than a small batch takes.
+        let parts = if rows_in < 4096 { partitions.into_iter().map(partition).collect() } else { pool.map(partitions, partition) };
+        for part in parts {
+            frames.extend(part?);
+        }
+        Ok(Flow { frames, rows_in })
+    }
+
+    fn commit(&mut self) {
+        self.partitions.iter_mut().for_each(Partition::commit);
+    }
+
+    fn rollback(&mut self) {
+        self.partitions.iter_mut().for_each(Partition::rollback);
+    }
+
+    /// Rows that come out are at least as late as what the state still holds of either side.
+    fn output_delay(&self) -> i64 {
+        let behind = |side: &Side| side.expiry.as_ref().map_or(0, |(_, bound)| bound.until(0).saturating_neg());
+        self.shape.sides.iter().map(behind).fold(0, i64::max)
+    }
+
+    fn state(&self) -> Option<StateOperatorProgress> {
+        let mut progress = StateOperatorProgress {
+            operator_name: "symmetricHashJoin".to_string(),
+            num_rows_dropped_by_watermark: self.dropped,
+            ..StateOperatorProgress::default()
+        };
+        for figures in self.partitions.iter().map(Partition::figures) {
+            progress.num_rows_total += figures.rows;
+            progress.num_rows_updated += figures.added;
+            progress.num_rows_removed += figures.removed;
+            progress.memory_used_bytes += figures.bytes;
+        }
+        Some(progress)
+    }
+}

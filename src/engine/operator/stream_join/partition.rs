@@ -1,0 +1,426 @@
+//! The rows of both sides whose keys fall into one partition; one worker at a time owns it.
+//!
+//! ```text
+//! key slot ─┬─ head of the left chain ── row ⇄ row ⇄ row
+//!           └─ head of the right chain ─ row ⇄ row
+//! ```
+//!
+//! Chains run both ways, so that a row leaves without a walk along its key. Until `commit` rows that expired
+//! stay in place, and `rollback` takes out what the batch put in.
+
+use super::{Prepared, Shape};
+use crate::engine::eval::access::{self, Cells, Numbers};
+use crate::engine::operator::BatchContext;
+use crate::engine::state::expiry::ExpiryIndex;
+use crate::engine::state::keys::{KeyKind, Keys};
+use crate::engine::state::rows::RowStore;
+use crate::engine::{EngineError, Frame};
+use crate::plan::logical::JoinKind;
+use polars::prelude::{ChunkFilter, IdxCa, PlSmallStr, Series};
+use std::collections::HashSet;
+
+/// Ends a chain.
+const NONE: u32 = u32::MAX;
+
+/// Pairs are looked at in lots of about this many, so that a key with many rows on both sides takes no more
+/// memory than its result.
+const LOT: usize = 1 << 17;
+
+/// The rows of one side.
+struct Kept {
+    rows: RowStore,
+    /// By key slot: the first row of its chain.
+    heads: Vec<u32>,
+    /// By row: its key's slot and its neighbours.
+    keys: Vec<u32>,
+    next: Vec<u32>,
+    previous: Vec<u32>,
+    /// By row: whether it had a partner. Empty where nobody asks.
+    matched: Vec<bool>,
+    expiry: Option<ExpiryIndex>,
+    live: usize,
+    /// Of the batch at hand.
+    added: Vec<u32>,
+    first_matched: Vec<u32>,
+    expired: Vec<(i64, u32)>,
+}
+
+/// What a partition did in a batch.
+pub(super) struct Figures {
+    pub(super) rows: u64,
+    pub(super) added: u64,
+    pub(super) removed: u64,
+    pub(super) bytes: u64,
+}
+
+pub(super) struct Partition {
+    keys: Keys,
+    sides: [Kept; 2],
+    /// Whether somebody asks which rows had a partner.
+    marks: bool,
+    /// Keys that the batch at hand brought.
+    fresh: Vec<u32>,
+}
+
+impl Kept {
+    fn new(shape: &Shape, side: usize) -> Kept {
+        let spec = &shape.sides[side];
+        let types: Vec<_> = spec.kept.iter().map(|(_, t)| t.clone()).collect();
+        Kept {
+            rows: RowStore::new(&types),
+            heads: Vec::new(),
+            keys: Vec::new(),
+            next: Vec::new(),
+            previous: Vec::new(),
+            matched: Vec::new(),
+            expiry: spec.expiry.as_ref().map(|_| ExpiryIndex::default()),
+            live: 0,
+            added: Vec::new(),
+            first_matched: Vec::new(),
+            expired: Vec::new(),
+        }
+    }
+
+    /// Puts rows at the heads of their keys' chains.
+    fn add(&mut self, batch: &Prepared, rows: &[u32], keys: &[u32], matched: Option<&[bool]>) -> Result<(), EngineError> {
+        let slots = self.rows.put(&batch.columns.iter().collect::<Vec<_>>(), rows)?;
+        let total = self.rows.slots();
+        for list in [&mut self.keys, &mut self.next, &mut self.previous] {
+            list.resize(total, NONE);
+        }
+        for (slot, key) in slots.iter().zip(keys) {
+            let head = std::mem::replace(&mut self.heads[*key as usize], *slot);
+            self.keys[*slot as usize] = *key;
+            self.next[*slot as usize] = head;
+            self.previous[*slot as usize] = NONE;
+            if head != NONE {
+                self.previous[head as usize] = *slot;
+            }
+        }
+        if let Some(matched) = matched {
+            self.matched.resize(total, false);
+            slots.iter().zip(matched).for_each(|(slot, m)| self.matched[*slot as usize] = *m);
+        }
+        if let (Some(index), Some(times)) = (&mut self.expiry, &batch.expiry) {
+            let times = access::numbers::<i64>(times)?;
+            index.extend(rows.iter().zip(&slots).filter_map(|(row, slot)| times.at(*row as usize).map(|t| (t, *slot))));
+        }
+        self.live += slots.len();
+        self.added.extend_from_slice(&slots);
+        Ok(())
+    }
+
+    /// Takes rows out of their chains; `emptied` learns of keys whose chain on this side ends with that.
+    fn remove(&mut self, slots: &[u32], emptied: &mut Vec<u32>) {
+        for slot in slots {
+            let at = *slot as usize;
+            let (key, next, previous) = (self.keys[at], self.next[at], self.previous[at]);
+            if next != NONE {
+                self.previous[next as usize] = previous;
+            }
+            if previous != NONE {
+                self.next[previous as usize] = next;
+            } else {
+                self.heads[key as usize] = next;
+                if next == NONE {
+                    emptied.push(key);
+                }
+            }
+        }
+        self.rows.remove(slots);
+        self.live -= slots.len();
+    }
+
+    fn begin(&mut self) {
+        self.added.clear();
+        self.first_matched.clear();
+        self.expired.clear();
+    }
+}
+
+/// Pairs that passed the comparisons of times, on their way into frames.
+struct Pairs {
+    /// Places in the list of the batch's rows.
+    places: Vec<u32>,
+    /// Rows of the other side.
+    partners: Vec<u32>,
+}
+
+/// A comparison of times as the probing side sees it.
+struct Probe<'a> {
+    own: Numbers<'a, i64>,
+    partners: &'a [i64],
+    valid: Option<&'a [bool]>,
+    own_is_less: bool,
+    micros: i64,
+    inclusive: bool,
+}
+
+impl Probe<'_> {
+    #[inline]
+    fn passes(&self, row: u32, partner: u32) -> bool {
+        let (row, partner) = (row as usize, partner as usize);
+        if self.own.validity.is_some_and(|v| !v.get_bit(row)) || self.valid.is_some_and(|v| !v[partner]) {
+            return false;
+        }
+        let (own, other) = (self.own.values[row], self.partners[partner]);
+        let (less, more) = if self.own_is_less { (own, other) } else { (other, own) };
+        let less = less.saturating_add(self.micros);
+        less < more || (self.inclusive && less == more)
+    }
+}
+
+impl Partition {
+    pub(super) fn new(kind: &KeyKind, shape: &Shape) -> Partition {
+        let marks = !matches!(shape.kind, JoinKind::Inner | JoinKind::Cross);
+        Partition { keys: Keys::new(kind.clone()), sides: [Kept::new(shape, 0), Kept::new(shape, 1)], marks, fresh: Vec::new() }
+    }
+
+    /// One batch: left pieces before right ones, then what expired.
+    pub(super) fn step(
+        &mut self,
+        shape: &Shape,
+        index: usize,
+        batches: &[Prepared],
+        context: &BatchContext,
+    ) -> Result<Vec<Frame>, EngineError> {
+        self.sides.iter_mut().for_each(Kept::begin);
+        let mut out = Vec::new();
+        for side in [0, 1] {
+            for batch in batches.iter().filter(|b| b.side == side) {
+                self.take_in(shape, batch, &batch.scatter[index], context, &mut out)?;
+            }
+        }
+        for side in [0, 1] {
+            self.expire(shape, side, context, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Finds the partners of rows among the other side's, then keeps them.
+    fn take_in(
+        &mut self,
+        shape: &Shape,
+        batch: &Prepared,
+        rows: &[u32],
+        context: &BatchContext,
+        out: &mut Vec<Frame>,
+    ) -> Result<(), EngineError> {
+        let mut keys = Vec::with_capacity(rows.len());
+        let fresh = &mut self.fresh;
+        self.keys.upsert(&batch.keys, rows, |_, slot, new| {
+            keys.push(slot);
+            if new {
+                fresh.push(slot);
+            }
+        })?;
+        let slots = self.keys.slots();
+        self.sides.iter_mut().for_each(|s| s.heads.resize(slots.max(s.heads.len()), NONE));
+        let mut matched = vec![false; if self.marks { rows.len() } else { 0 }];
+        self.probe(shape, batch, rows, &keys, &mut matched, context, out)?;
+        let kept = &mut self.sides[batch.side];
+        if shape.kind == JoinKind::LeftSemi && batch.side == 0 {
+            // A left row comes out once: with its partner found, nothing asks for it any more. One that would leave at
+            // once is not there for the batch's right rows either, as in Spark.
+            if let (Some(until), Some(times)) = (until(shape, 0, context), &batch.expiry) {
+                let times = access::numbers::<i64>(times)?;
+                let gone = |row: u32| times.at(row as usize).is_some_and(|t| t <= until);
+                rows.iter().zip(&mut matched).for_each(|(row, m)| *m |= gone(*row));
+            }
+            let alone = |list: &[u32]| list.iter().zip(&matched).filter(|(_, m)| !**m).map(|(v, _)| *v).collect::<Vec<u32>>();
+            let (rows, keys) = (alone(rows), alone(&keys));
+            return kept.add(batch, &rows, &keys, Some(&vec![false; rows.len()]));
+        }
+        kept.add(batch, rows, &keys, self.marks.then_some(matched.as_slice()))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a batch, its rows and its result are, each in its own list")]
+    fn probe(
+        &mut self,
+        shape: &Shape,
+        batch: &Prepared,
+        rows: &[u32],
+        keys: &[u32],
+        matched: &mut [bool],
+        context: &BatchContext,
+        out: &mut Vec<Frame>,
+    ) -> Result<(), EngineError> {
+        let mut pairs = Pairs { places: Vec::with_capacity(rows.len()), partners: Vec::with_capacity(rows.len()) };
+        let mut place = 0;
+        while place < rows.len() {
+            let other = &self.sides[1 - batch.side];
+            let probes = probes(shape, batch, &other.rows)?;
+            while place < rows.len() && pairs.places.len() < LOT {
+                let row = rows[place];
+                let mut partner = other.heads[keys[place] as usize];
+                while partner != NONE {
+                    if probes.iter().all(|p| p.passes(row, partner)) {
+                        pairs.places.push(place as u32);
+                        pairs.partners.push(partner);
+                    }
+                    partner = other.next[partner as usize];
+                }
+                place += 1;
+            }
+            self.emit(shape, batch, rows, &mut pairs, matched, context, out)?;
+        }
+        Ok(())
+    }
+
+    /// Turns pairs that pass the rest of the condition into output.
+    #[expect(clippy::too_many_arguments, reason = "what a batch, its rows and its result are, each in its own list")]
+    fn emit(
+        &mut self,
+        shape: &Shape,
+        batch: &Prepared,
+        rows: &[u32],
+        pairs: &mut Pairs,
+        matched: &mut [bool],
+        context: &BatchContext,
+        out: &mut Vec<Frame>,
+    ) -> Result<(), EngineError> {
+        let found = pairs.places.iter().map(|p| rows[*p as usize]).collect();
+        let mut found: IdxCa = IdxCa::from_vec(PlSmallStr::EMPTY, found);
+        let other = &self.sides[1 - batch.side];
+        if let Some((rest, columns)) = &shape.rest
+            && !pairs.places.is_empty()
+        {
+            let frame = side_by_side(shape, batch.side, &batch.columns, other, columns, &found, &pairs.partners)?;
+            let mask = rest.mask(&frame, &context.eval)?;
+            let mut hits = mask.iter().map(|m| m == Some(true));
+            pairs.places.retain(|_| hits.next().unwrap_or(false));
+            let mut hits = mask.iter().map(|m| m == Some(true));
+            pairs.partners.retain(|_| hits.next().unwrap_or(false));
+            found = found.filter(&mask)?;
+        }
+        if self.marks {
+            self.mark(shape, batch.side, pairs, matched);
+            if shape.kind == JoinKind::LeftSemi {
+                found = IdxCa::from_vec(PlSmallStr::EMPTY, pairs.places.iter().map(|p| rows[*p as usize]).collect());
+            }
+        }
+        if !pairs.places.is_empty() {
+            let other = &self.sides[1 - batch.side];
+            out.push(side_by_side(shape, batch.side, &batch.columns, other, &shape.output, &found, &pairs.partners)?);
+        }
+        pairs.places.clear();
+        pairs.partners.clear();
+        Ok(())
+    }
+
+    /// Notes who has a partner. Of a semi join only the first pair of each left row stays.
+    fn mark(&mut self, shape: &Shape, side: usize, pairs: &mut Pairs, matched: &mut [bool]) {
+        let other = &mut self.sides[1 - side];
+        let semi = shape.kind == JoinKind::LeftSemi;
+        let mut kept = 0;
+        for i in 0..pairs.places.len() {
+            let (place, partner) = (pairs.places[i], pairs.partners[i]);
+            let first_of_own = !std::mem::replace(&mut matched[place as usize], true);
+            let first_of_partner = !std::mem::replace(&mut other.matched[partner as usize], true);
+            if first_of_partner {
+                other.first_matched.push(partner);
+            }
+            if !semi || (side == 0 && first_of_own) || (side == 1 && first_of_partner) {
+                (pairs.places[kept], pairs.partners[kept]) = (place, partner);
+                kept += 1;
+            }
+        }
+        pairs.places.truncate(kept);
+        pairs.partners.truncate(kept);
+    }
+
+    /// Lets go what the watermark has passed; rows of an outer side that never had a partner come out.
+    fn expire(&mut self, shape: &Shape, side: usize, context: &BatchContext, out: &mut Vec<Frame>) -> Result<(), EngineError> {
+        let Some(until) = until(shape, side, context) else { return Ok(()) };
+        let kept = &mut self.sides[side];
+        let Some(index) = &mut kept.expiry else { return Ok(()) };
+        kept.expired = index.pop_until(until);
+        if shape.preserves(side) {
+            let alone: Vec<u32> = kept.expired.iter().map(|(_, slot)| *slot).filter(|slot| !kept.matched[*slot as usize]).collect();
+            if !alone.is_empty() {
+                out.push(shape.alone(side, alone.len(), |at| kept.rows.gather(at, &alone))?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit(&mut self) {
+        let gone = [0, 1].map(|side| self.sides[side].expired.drain(..).map(|(_, slot)| slot).collect::<Vec<_>>());
+        self.remove(&gone);
+    }
+
+    pub(super) fn rollback(&mut self) {
+        let mut gone = [Vec::new(), Vec::new()];
+        for (side, gone) in self.sides.iter_mut().zip(&mut gone) {
+            side.first_matched.drain(..).for_each(|slot| side.matched[slot as usize] = false);
+            *gone = std::mem::take(&mut side.added);
+            if let Some(index) = &mut side.expiry {
+                index.extend(side.expired.drain(..));
+                let added: HashSet<u32> = gone.iter().copied().collect();
+                if !added.is_empty() {
+                    index.retain(|slot| !added.contains(&slot));
+                }
+            }
+        }
+        self.remove(&gone);
+    }
+
+    fn remove(&mut self, gone: &[Vec<u32>; 2]) {
+        // A key that came with rows that did not stay has none either.
+        let mut emptied = std::mem::take(&mut self.fresh);
+        for (side, slots) in self.sides.iter_mut().zip(gone) {
+            side.remove(slots, &mut emptied);
+        }
+        let [left, right] = &self.sides;
+        emptied.retain(|key| left.heads[*key as usize] == NONE && right.heads[*key as usize] == NONE);
+        emptied.sort_unstable();
+        emptied.dedup();
+        self.keys.remove(&emptied);
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let mut figures = Figures { rows: 0, added: 0, removed: 0, bytes: self.keys.bytes() as u64 };
+        for side in &self.sides {
+            figures.rows += (side.live - side.expired.len()) as u64;
+            figures.added += side.added.len() as u64;
+            figures.removed += side.expired.len() as u64;
+            let chains = (side.heads.capacity() + side.keys.capacity() + side.next.capacity() + side.previous.capacity()) * 4;
+            let index = side.expiry.as_ref().map_or(0, ExpiryIndex::bytes);
+            figures.bytes += (side.rows.bytes() + chains + side.matched.capacity() + index) as u64;
+        }
+        figures
+    }
+}
+
+/// The time up to which a side's rows leave in this batch.
+fn until(shape: &Shape, side: usize, context: &BatchContext) -> Option<i64> {
+    let (_, bound) = shape.sides[side].expiry.as_ref()?;
+    Some(bound.until(context.evict?))
+}
+
+fn probes<'a>(shape: &Shape, batch: &'a Prepared, partners: &'a RowStore) -> Result<Vec<Probe<'a>>, EngineError> {
+    let probe = |check: &super::Check| {
+        let (own, other) = if batch.side == 0 { (check.left, check.right) } else { (check.right, check.left) };
+        let (partners, valid) = partners.integers(other).ok_or_else(|| EngineError::internal("an event time that is no time"))?;
+        let own_is_less = check.left_is_less == (batch.side == 0);
+        let own = access::numbers::<i64>(&batch.columns[own])?;
+        Ok(Probe { own, partners, valid, own_is_less, micros: check.micros, inclusive: check.inclusive })
+    };
+    shape.checks.iter().map(probe).collect()
+}
+
+/// Columns of pairs: `found` are rows of the probing side, `partners` rows that the other side keeps.
+fn side_by_side(
+    shape: &Shape,
+    side: usize,
+    own: &[Series],
+    other: &Kept,
+    columns: &[(usize, usize)],
+    found: &IdxCa,
+    partners: &[u32],
+) -> Result<Frame, EngineError> {
+    let one = |(from, at): &(usize, usize)| {
+        if *from == side { Ok(own[*at].take(found)?) } else { other.rows.gather(*at, partners) }
+    };
+    Ok(Frame::new(shape.ids(columns), columns.iter().map(one).collect::<Result<_, _>>()?, partners.len()))
+}
