@@ -9,7 +9,15 @@ use std::io::{IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Bytes of stack: a chain of thousands of operators is walked by recursion. Only what is used takes memory.
+const STACK: usize = 256 << 20;
+
 fn main() -> ExitCode {
+    let main = std::thread::Builder::new().name("main".to_string()).stack_size(STACK).spawn(eddy);
+    main.ok().and_then(|thread| thread.join().ok()).unwrap_or(ExitCode::FAILURE)
+}
+
+fn eddy() -> ExitCode {
     let cli = Cli::parse();
     let done = match (cli.mode, cli.command) {
         (Some(Mode::Run { file, options }), _) => script(&file).and_then(|source| run(&source, &options)),

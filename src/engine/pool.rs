@@ -2,6 +2,10 @@
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
+/// Bytes of stack of threads that evaluate expressions: a chain of thousands of operators is walked by recursion. Only
+/// what is used takes memory.
+pub(super) const STACK: usize = 256 << 20;
+
 /// Threads that do the CPU work of batches; a query's own thread only waits and decides.
 #[derive(Debug)]
 pub struct Pool {
@@ -17,6 +21,7 @@ impl Pool {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(width)
             .thread_name(|i| format!("worker-{i}"))
+            .stack_size(STACK)
             .build()
             .map_err(|e| super::EngineError::external(format!("worker threads could not be started: {e}")))?;
         Ok(Pool { threads, width })

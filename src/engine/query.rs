@@ -122,6 +122,7 @@ pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
     };
     std::thread::Builder::new()
         .name(format!("query-{label}"))
+        .stack_size(super::pool::STACK)
         .spawn(move || runner.run())
         .map_err(|e| EngineError::external(format!("the query's thread could not be started: {e}")))?;
     Ok(QueryHandle::new(shared))
