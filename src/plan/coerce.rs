@@ -144,7 +144,6 @@ pub(crate) fn can_cast(from: &DataType, to: &DataType) -> bool {
         (Map(k1, v1), Map(k2, v2)) => can_cast(k1, k2) && can_cast(v1, v2),
         (Struct(a), Struct(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| can_cast(&x.data_type, &y.data_type)),
         (String, t) => t.is_atomic() && !matches!(t, Void),
-        (a, Binary) => a.is_integral(),
         (Boolean, t) => t.is_numeric(),
         (t, Boolean) => t.is_numeric(),
         (Date, Timestamp | TimestampNtz) => true,
@@ -152,9 +151,25 @@ pub(crate) fn can_cast(from: &DataType, to: &DataType) -> bool {
         (t, Timestamp) if t.is_numeric() => true,
         (Timestamp, t) if t.is_numeric() => true,
         (YearMonthInterval(..), YearMonthInterval(..)) | (DayTimeInterval(..), DayTimeInterval(..)) => true,
-        (YearMonthInterval(a, b), t) | (t, YearMonthInterval(a, b)) => (t.is_integral() || matches!(t, Decimal(..))) && a == b,
-        (DayTimeInterval(a, b), t) | (t, DayTimeInterval(a, b)) => (t.is_integral() || matches!(t, Decimal(..))) && a == b,
+        (t, YearMonthInterval(..) | DayTimeInterval(..)) => t.is_integral() || matches!(t, Decimal(..)),
+        (YearMonthInterval(a, b), t) => (t.is_integral() || matches!(t, Decimal(..))) && a == b,
+        (DayTimeInterval(a, b), t) => (t.is_integral() || matches!(t, Decimal(..))) && a == b,
         (a, b) => a.is_numeric() && b.is_numeric(),
+    }
+}
+
+/// What Spark says about a cast that ANSI mode does not have: the functions to use, or that another mode has it.
+pub(crate) fn refused_cast(from: &DataType, to: &DataType) -> (&'static str, Option<&'static str>) {
+    use DataType::*;
+    const BY_FUNCTION: &str = "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION";
+    match (from, to) {
+        (t, Timestamp) if t.is_numeric() => (BY_FUNCTION, Some("timestamp_seconds, timestamp_millis or timestamp_micros")),
+        (Timestamp, t) if t.is_numeric() => (BY_FUNCTION, Some("unix_seconds, unix_millis or unix_micros")),
+        (t, Date) if t.is_numeric() => (BY_FUNCTION, Some("date_from_unix_date")),
+        (Date, t) if t.is_numeric() => (BY_FUNCTION, Some("unix_date")),
+        (t, Binary) if t.is_integral() => ("DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION", None),
+        (Boolean, Timestamp) | (Timestamp | Date, Boolean) => ("DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION", None),
+        _ => ("DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", None),
     }
 }
 

@@ -114,7 +114,7 @@ impl Reason {
             Reason::OperandTypes { .. } => "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
             Reason::OperandType { .. } => "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE",
             Reason::DifferentTypes { .. } => "DATATYPE_MISMATCH.DATA_DIFF_TYPES",
-            Reason::CastNotAllowed { .. } => "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION",
+            Reason::CastNotAllowed { from, to } => crate::plan::coerce::refused_cast(from, to).0,
             Reason::NotBoolean { clause: "JOIN", .. } => "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
             Reason::NotBoolean { .. } => "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
             Reason::NotConstant { .. } => "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
@@ -185,7 +185,10 @@ impl Reason {
             Reason::OutputMode { instead, .. } | Reason::Streaming { instead, .. } if !instead.is_empty() => {
                 vec![format!("help: {instead}")]
             }
-            Reason::CastNotAllowed { .. } => vec!["help: pick a member first, or build the value with other functions".to_string()],
+            Reason::CastNotAllowed { from, to } => match crate::plan::coerce::refused_cast(from, to).1 {
+                Some(functions) => vec![format!("help: use {functions}")],
+                None => vec!["help: pick a member first, or build the value with other functions".to_string()],
+            },
             Reason::UnresolvedFunction { .. } => vec!["help: SHOW FUNCTIONS LIKE '…' lists what there is".to_string()],
             _ => vec![],
         }
