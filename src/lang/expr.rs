@@ -521,11 +521,13 @@ fn named(i: In<'_>) -> Parsed<'_, Expr> {
         let (rest, param) = any_name(i)?;
         return lambda(i, rest, vec![param]);
     }
+    // `like(a, b)` is a function beside the operator.
+    let operator = matches!(i.peek().kind, TokenKind::Word(Some(K::LIKE | K::ILIKE | K::RLIKE | K::REGEXP)));
+    if i.sign_at(1, S::LParen) && (operator || is_name(i)) {
+        return call::call(i);
+    }
     if !is_name(i) {
         return i.missing(Expected::Thing("an expression"));
-    }
-    if i.sign_at(1, S::LParen) {
-        return call::call(i);
     }
     let (mut rest, first) = name(i)?;
     let mut parts = vec![first];

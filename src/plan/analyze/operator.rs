@@ -81,7 +81,7 @@ impl Analyzer<'_> {
         if temporal(&lt) || temporal(&rt) {
             return match time_arithmetic(op, l, r) {
                 Some(expr) => Ok(expr),
-                None => self.wrong_operands(lt, rt, "numbers", e),
+                None => self.unexpected(&spell(e), 2, format!("something that goes with {}", lt.sql()), rt, e.span),
             };
         }
         numeric(op, l, r).map_or_else(|| self.wrong_operands(lt, rt, "numbers", e), Ok)

@@ -10,7 +10,7 @@ const fn row(name: &'static str, params: &'static [Param], repeats: Option<usize
 }
 
 const COLLECTION: &[Param] = &[p("collection", Accepts::ArrayOrMap)];
-const STRUCTS: &[Param] = &[p("structs", Accepts::Array)];
+const STRUCTS: &[Param] = &[p("input", Accepts::Array)];
 
 /// The rows of this family.
 pub(super) const FUNCTIONS: &[Function] = &[
