@@ -17,7 +17,10 @@ fn infer(format: &str, options: &[(&str, &str)], text: &str) -> Result<String, S
     Ok(fields.iter().map(|f| format!("{}:{}", f.name, f.data_type)).collect::<Vec<_>>().join(","))
 }
 
-fn check(format: &str, cases: &[(&[(&str, &str)], &str, &str)]) {
+/// Options, the file's text, and the columns.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
+fn check(format: &str, cases: &[Case<'_>]) {
     for (options, text, want) in cases {
         assert_eq!(infer(format, options, text).as_deref(), Ok(*want), "{text}");
     }

@@ -232,3 +232,13 @@ fn bounded_tables_read_the_whole_path() {
     table.columns.clear();
     assert_eq!(read_table(&table, &context(), &resources()).unwrap().rows(), 2);
 }
+
+#[test]
+fn text_has_one_column() {
+    let dir = TempDir::new().unwrap();
+    let options = [("path", dir.path().to_str().unwrap())];
+    for columns in [&[("a", DataType::Int)][..], &[("a", DataType::String), ("b", DataType::String)]] {
+        let error = read_table(&scan("text", &options, columns), &context(), &resources()).unwrap_err().to_string();
+        assert!(error.contains("text has one column"), "{error}");
+    }
+}

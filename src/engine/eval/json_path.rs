@@ -91,22 +91,22 @@ impl Finder<'_, '_> {
                 self.out.push_str(unescape(raw, &mut self.scratch));
                 Ok(true)
             }
-            (Some(b'['), []) if style == Style::Flat => self.each(depth, |finder| finder.find(&[], style, depth + 1)).map(|n| n > 0),
+            (Some(b'['), []) if style == Style::Flat => self.each(|finder| finder.find(&[], style, depth + 1)).map(|n| n > 0),
             (_, []) => {
                 self.begin();
                 copy(&mut self.scan, self.out, &mut self.scratch, depth)?;
                 Ok(true)
             }
             (Some(b'{'), [Step::Name(name), rest @ ..]) => self.member(name, rest, style, depth),
-            (Some(b'['), [Step::All, Step::All, rest @ ..]) => self.array(depth, |finder| finder.find(rest, Style::Flat, depth + 1)),
+            (Some(b'['), [Step::All, Step::All, rest @ ..]) => self.array(|finder| finder.find(rest, Style::Flat, depth + 1)),
             (Some(b'['), [Step::All, rest @ ..]) if style == Style::Quoted => {
-                self.array(depth, |finder| finder.find(rest, Style::Quoted, depth + 1))
+                self.array(|finder| finder.find(rest, Style::Quoted, depth + 1))
             }
             (Some(b'['), [Step::All, rest @ ..]) => self.some(rest, if style == Style::Raw { Style::Quoted } else { style }, depth),
             (Some(b'['), [Step::Index(index), rest @ ..]) => {
                 let style = if rest.first() == Some(&Step::All) { Style::Quoted } else { style };
                 let mut at = 0;
-                let found = self.each(depth, |finder| {
+                let found = self.each(|finder| {
                     at += 1;
                     if at - 1 == *index { finder.find(rest, style, depth + 1) } else { finder.scan.skip(depth + 1).map(|()| false) }
                 })?;
@@ -141,7 +141,7 @@ impl Finder<'_, '_> {
     }
 
     /// Calls `f` at every element of the array here; how often it found something.
-    fn each(&mut self, _depth: usize, mut f: impl FnMut(&mut Self) -> Result<bool, Fault>) -> Result<usize, Fault> {
+    fn each(&mut self, mut f: impl FnMut(&mut Self) -> Result<bool, Fault>) -> Result<usize, Fault> {
         self.scan.pos += 1;
         self.scan.space()?;
         let mut found = 0;
@@ -159,11 +159,11 @@ impl Finder<'_, '_> {
     }
 
     /// An array of what is found in the elements.
-    fn array(&mut self, depth: usize, f: impl FnMut(&mut Self) -> Result<bool, Fault>) -> Result<bool, Fault> {
+    fn array(&mut self, f: impl FnMut(&mut Self) -> Result<bool, Fault>) -> Result<bool, Fault> {
         self.begin();
         self.out.push('[');
         self.open += 1;
-        let found = self.each(depth, f)?;
+        let found = self.each(f)?;
         self.open -= 1;
         self.out.push(']');
         Ok(found > 0)
@@ -175,7 +175,7 @@ impl Finder<'_, '_> {
         let start = self.out.len();
         self.out.push('[');
         self.open += 1;
-        let found = self.each(depth, |finder| finder.find(rest, style, depth + 1))?;
+        let found = self.each(|finder| finder.find(rest, style, depth + 1))?;
         self.open -= 1;
         match found {
             0 => self.out.truncate(start),
@@ -276,7 +276,7 @@ pub(super) fn array_length(text: &str) -> Option<i32> {
     if finder.scan.peek() != Some(b'[') {
         return None;
     }
-    finder.each(0, |f| f.scan.skip(1).map(|()| true)).ok().and_then(|n| i32::try_from(n).ok())
+    finder.each(|f| f.scan.skip(1).map(|()| true)).ok().and_then(|n| i32::try_from(n).ok())
 }
 
 /// The names of a JSON object's members in order; `None` for anything else.

@@ -249,11 +249,11 @@ impl<'a> Kind<'a> {
             }
             DataType::Struct(fields) => {
                 let parts = cast::<StructArray>(array)?.values();
-                let member = |(part, field): (&'a Box<dyn Array>, &crate::types::Field)| Member {
-                    label: label(&field.name),
-                    value: JsonWriter::new(&**part, &field.data_type, style),
-                };
-                Kind::Struct(parts.iter().zip(fields).map(member).collect(), style.keep_nulls)
+                let members = parts
+                    .iter()
+                    .zip(fields)
+                    .map(|(part, field)| Member { label: label(&field.name), value: JsonWriter::new(&**part, &field.data_type, style) });
+                Kind::Struct(members.collect(), style.keep_nulls)
             }
         })
     }

@@ -12,8 +12,8 @@ use crate::engine::EngineError;
 use crate::types::Field;
 use std::path::PathBuf;
 
-/// Bytes that are looked at, over all files.
-const SAMPLE: usize = 64 << 20;
+/// Bytes that are looked at, over all files: what a statement at the prompt may take a blink for. Spark looks at all.
+const SAMPLE: usize = 16 << 20;
 
 /// The columns that the files of a declaration have.
 ///

@@ -129,12 +129,9 @@ impl CsvCutter {
         while at < bytes.len() {
             let b = Some(bytes[at]);
             let next = bytes.get(at + 1).copied();
-            let escapes_quote = b == escape && next == quote && quote.is_some();
-            if escapes_quote && (escape != quote || next.is_some()) {
-                self.scratch.push_str(&text[from..at]);
-                from = at + 1;
-                at += 2;
-            } else if b == again && b.is_some() && next == escape && escape != quote {
+            let escapes_quote = b == escape && next == quote;
+            let escapes_escape = b == again && next == escape && escape != quote;
+            if escapes_quote || escapes_escape {
                 self.scratch.push_str(&text[from..at]);
                 from = at + 1;
                 at += 2;

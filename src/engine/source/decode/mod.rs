@@ -158,7 +158,8 @@ impl RowFormat {
                 check_csv_types(declared)?;
             }
             Kind::Json(JsonOptions { corrupt_column, .. }) => check_corrupt_column(declared, corrupt_column)?,
-            Kind::Text(_) | Kind::Parquet => {}
+            Kind::Text(_) => check_text_column(declared)?,
+            Kind::Parquet => {}
         }
         // A plan may spell a column otherwise than its declaration, which is what the data has.
         let spelt = |c: &Column| {
@@ -297,5 +298,13 @@ fn check_csv_types(declared: &[Field]) -> Result<(), EngineError> {
         )
         .help("declare it as STRING and read it with from_json")),
         None => Ok(()),
+    }
+}
+
+fn check_text_column(declared: &[Field]) -> Result<(), EngineError> {
+    match declared {
+        [Field { data_type: DataType::String, .. }] => Ok(()),
+        _ => Err(EngineError::user("text has one column, of type STRING")
+            .help("declare (value STRING) and take it apart with split or from_json, or use csv or json")),
     }
 }

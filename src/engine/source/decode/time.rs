@@ -6,11 +6,14 @@ use crate::engine::eval::zone::{Zone, days_from_civil, days_in_month};
 use chrono_tz::Tz;
 use std::sync::Arc;
 
+/// Gives days or microseconds.
+type Parse = dyn Fn(&str) -> Option<i64> + Send + Sync;
+
 /// Reads a date (days) or a time (microseconds) by a pattern that an option gave.
 #[derive(Clone)]
 pub(crate) struct Pattern {
     text: String,
-    parse: Arc<dyn Fn(&str) -> Option<i64> + Send + Sync>,
+    parse: Arc<Parse>,
 }
 
 impl Pattern {

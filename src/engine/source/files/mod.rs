@@ -202,7 +202,7 @@ fn whole(found: &Found) -> Segment {
 }
 
 impl Seen {
-    fn key<'p>(path: &'p Path, name_only: bool) -> &'p Path {
+    fn key(path: &Path, name_only: bool) -> &Path {
         match path.file_name() {
             Some(name) if name_only => Path::new(name),
             _ => path,
