@@ -386,9 +386,9 @@ fn sorted(call: &KernelCall<'_>, ascending: impl Fn(usize) -> Option<bool>, null
         };
         with_keys!(keys, |key| {
             if ascending {
-                values.sort_by(|a, b| key(*a as usize).cmp(&key(*b as usize)));
+                values.sort_by_key(|i| key(*i as usize));
             } else {
-                values.sort_by(|a, b| key(*b as usize).cmp(&key(*a as usize)));
+                values.sort_by_key(|i| std::cmp::Reverse(key(*i as usize)));
             }
         });
         picks.end();

@@ -224,7 +224,7 @@ fn refuse(pattern: &str, reading: bool) -> Result<(), Refusal> {
 
 /// Whether Java's older `SimpleDateFormat` takes the pattern.
 fn legacy(pattern: &str) -> bool {
-    let quotes_close = pattern.matches('\'').count() % 2 == 0;
+    let quotes_close = pattern.matches('\'').count().is_multiple_of(2);
     let known = |part: &str| part.chars().all(|c| !c.is_ascii_alphabetic() || "GyMdkHmsSEDFwWahKzZYuXL".contains(c));
     quotes_close && pattern.split('\'').step_by(2).all(|part| known(part) && !part.contains("XXXX"))
 }
@@ -336,7 +336,7 @@ impl<'a> Builder<'a> {
                 shape: [1, 3, 4, 5, 6][count - 1],
                 zero: if count == 1 {
                     "+00"
-                } else if count % 2 == 0 {
+                } else if count.is_multiple_of(2) {
                     "+0000"
                 } else {
                     "+00:00"
@@ -635,7 +635,7 @@ fn read_offset<'t>(text: &'t str, shape: usize, zero: &str, read: &mut Read) -> 
         let digits = text.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
         Some((digits.parse().ok()?, &text[2..]))
     };
-    let colon = shape % 2 == 0;
+    let colon = shape.is_multiple_of(2);
     let (hours, mut rest) = pair(&text[1..], false)?;
     let (mut minutes, mut seconds) = (0, 0);
     match pair(rest, colon) {
@@ -778,7 +778,7 @@ impl Shown {
             return zero.to_string();
         }
         let (sign, hours, minutes, seconds) = self.offset_parts();
-        let colon = if shape % 2 == 0 { ":" } else { "" };
+        let colon = if shape.is_multiple_of(2) { ":" } else { "" };
         let mut text = format!("{sign}{hours:02}");
         if shape != 1 || minutes != 0 {
             let _ = write!(text, "{colon}{minutes:02}");

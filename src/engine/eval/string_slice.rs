@@ -24,6 +24,7 @@ impl<'a> Slices<'a> {
     }
 
     /// Adds the bytes `start..end` of the string in row `row`; both must be character boundaries.
+    #[expect(clippy::sliced_string_as_bytes, reason = "slicing the text checks the boundaries of characters")]
     pub(super) fn push(&mut self, row: usize, start: usize, end: usize) {
         let row = if self.source.len() == 1 { 0 } else { row };
         // Slicing checks the range and the boundaries, which is what makes the views below sound.
