@@ -144,7 +144,8 @@ fn from_unixtime(call: &KernelCall<'_>) -> Result {
     format_times(call, 1, |row| seconds.at(row).map(|s| s.saturating_mul(SECOND)), false)
 }
 
-/// Seconds since 1970 of a text by a pattern, of a date or of a timestamp; of the present without arguments.
+/// Seconds since 1970 of a text by a pattern, of a date or of a timestamp (without a zone it counts as UTC); of the present
+/// without arguments.
 fn unix_timestamp(call: &KernelCall<'_>) -> Result {
     let zone = session(call);
     if call.args.is_empty() {
@@ -161,7 +162,6 @@ fn unix_timestamp(call: &KernelCall<'_>) -> Result {
             })
         }
         DataType::Date => unary(call.column(0), |days: i32| zone.to_instant(i64::from(days) * DAY).div_euclid(SECOND)),
-        DataType::TimestampNtz => unary(call.column(0), |local: i64| zone.to_instant(local).div_euclid(SECOND)),
         _ => unary(call.column(0), |instant: i64| instant.div_euclid(SECOND)),
     }
 }

@@ -7,7 +7,6 @@ use crate::types::DataType;
 use base64::Engine as _;
 use polars::prelude::Series;
 use polars_arrow::array::{Array, BinaryViewArray, BooleanArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
-use std::fmt::Write as _;
 
 type Result<T = Series> = std::result::Result<T, EngineError>;
 
@@ -27,13 +26,19 @@ pub(super) const KERNELS: &[KernelEntry] = &[
     KernelEntry { name: "decode", fallible: true, kernel: decode },
 ];
 
+/// Bytes as hexadecimal digits of that alphabet.
+fn hex_digits(bytes: &[u8], alphabet: &[u8; 16]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        out.push(char::from(alphabet[usize::from(byte >> 4)]));
+        out.push(char::from(alphabet[usize::from(byte & 15)]));
+    }
+    out
+}
+
 /// Bytes as lower-case hexadecimal digits.
 fn hex_text(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    bytes.iter().for_each(|b| {
-        let _ = write!(out, "{b:02x}");
-    });
-    out
+    hex_digits(bytes, b"0123456789abcdef")
 }
 
 fn md5(call: &KernelCall<'_>) -> Result {
@@ -265,7 +270,7 @@ pub(super) fn decode_mime_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 fn hex(call: &KernelCall<'_>) -> Result {
-    let spelled = |bytes: &[u8]| hex_text(bytes).to_uppercase();
+    let spelled = |bytes: &[u8]| hex_digits(bytes, b"0123456789ABCDEF");
     match call.data_type(0) {
         DataType::Binary => map1(&call.bytes(0)?, |value| Ok(Some(spelled(value)))),
         DataType::String => map1(&call.texts(0)?, |text| Ok(Some(spelled(text.as_bytes())))),
