@@ -14,7 +14,7 @@ pub enum Relation {
     /// A bounded table held in memory: `CREATE TABLE AS`, or a memory sink.
     Memory(MemoryDef),
     /// A named query.
-    View(ViewDef),
+    View(Box<ViewDef>),
 }
 
 /// `CREATE {STREAM | TABLE} … USING …` with its schema known.

@@ -73,7 +73,7 @@ impl Session {
             return Err(column_twice(&twice, query.span).note("do: give one of them another name with AS"));
         }
         let note = format!("{} {} · view", name.name, schema_text(&fields));
-        self.catalog.put(Relation::View(ViewDef { name: name.name.clone(), query }));
+        self.catalog.put(Relation::View(Box::new(ViewDef { name: name.name.clone(), query })));
         Ok(Outcome { warnings, ..Outcome::note(note) })
     }
 

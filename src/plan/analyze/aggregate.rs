@@ -21,6 +21,9 @@ pub(super) struct Grouped {
     explicit: bool,
 }
 
+/// Grouping columns by name, and for each grouping set the positions of those it groups by.
+type Sets = (Vec<(String, Expr)>, Vec<Vec<usize>>);
+
 impl Analyzer<'_> {
     /// A select with GROUP BY or aggregates.
     pub(super) fn aggregated(
@@ -178,12 +181,7 @@ impl Analyzer<'_> {
     }
 
     /// The grouping columns in order, and for each set which of them it groups by.
-    fn grouping_sets(
-        &mut self,
-        sets: &GroupingSets,
-        items: &[ast::SelectItem],
-        env: &mut Env,
-    ) -> Result<(Vec<(String, Expr)>, Vec<Vec<usize>>)> {
+    fn grouping_sets(&mut self, sets: &GroupingSets, items: &[ast::SelectItem], env: &mut Env) -> Result<Sets> {
         let mut order: Vec<(String, Expr)> = Vec::new();
         let mut resolve = |this: &mut Self, groups: &[Vec<ast::Expr>], env: &mut Env| -> Result<Vec<Vec<usize>>> {
             let mut out = Vec::new();

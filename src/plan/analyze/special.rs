@@ -154,7 +154,7 @@ impl Analyzer<'_> {
                 want(1, "1 argument")?;
                 Expr::string(self.expr(&call.args[0].value, env)?.data_type().to_string())
             }
-            "from_json" | "from_csv" => self.from_text(name, call, e, env)?,
+            "from_json" | "from_csv" => self.parsed_text(name, call, e, env)?,
             "grouping" | "grouping_id" => self.grouping_call(name, call, e, env)?,
             "dateadd" | "date_add" | "timestampadd" if count == 3 => {
                 let args = self.plain_arguments(call, env)?;
@@ -267,7 +267,7 @@ impl Analyzer<'_> {
     }
 
     /// `from_json(text, schema [, options])`: the call's type is the schema's.
-    fn from_text(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+    fn parsed_text(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
         if !(2..=3).contains(&call.args.len()) {
             let expected = "a text, a schema and perhaps options".to_string();
             return refuse(Reason::WrongArgumentCount { function: name.to_string(), expected, found: call.args.len() }, e.span);
