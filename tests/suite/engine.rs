@@ -240,7 +240,6 @@ fn batches_are_those_of_spark() {
             wrong.push(format!("{} ({group}): {difference}", case["name"].as_str().unwrap()));
         }
     }
-    println!("{} of {total} cases differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(wrong.len() * 100 <= total * 18, "{} of {total} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 

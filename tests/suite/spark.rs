@@ -171,6 +171,5 @@ fn every_case_gives_sparks_answer() {
             (Err(why), false) => wrong.push(format!("{name}: {why}")),
         }
     }
-    println!("{} cases, {} of them known gaps", names.len(), gaps.len());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), names.len(), wrong.join("\n"));
 }
