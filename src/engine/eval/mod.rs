@@ -16,6 +16,8 @@ mod date;
 mod date_make;
 mod date_text;
 pub mod datetime_pattern;
+mod datetime_reading;
+mod datetime_writing;
 mod decimal;
 mod element;
 mod evaluate;
