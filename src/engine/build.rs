@@ -19,6 +19,7 @@ use super::operator::join::{BoundedJoin, Condition, Index, Shape, StaticJoin};
 use super::operator::limit::Limit;
 use super::operator::project::{Project, Rename};
 use super::operator::sample::Sample;
+use super::operator::session::{SessionKeys, SessionOperator, SessionWindow};
 use super::operator::set_operation::SetOperation;
 use super::operator::sort::Sort;
 use super::operator::stream_join::{self, StreamJoin};
@@ -137,7 +138,13 @@ impl<'a> Builder<'a> {
                 let step = TimeWindow { time: self.bind(time)?, size: *size, slide: *slide, start: *start, id: column.id, keep };
                 Ok(self.node(input, &below)?.then(step))
             }
-            LogicalPlan::SessionWindow { .. } => Err(not_built("session_window")),
+            LogicalPlan::SessionWindow { input, time, gap, column } => {
+                let below = with(needed, [time, gap]);
+                let keep = kept(input, needed);
+                let end = self.bind(&session_end(time, gap))?;
+                let step = SessionWindow { time: self.bind(time)?, end, id: column.id, keep };
+                Ok(self.node(input, &below)?.then(step))
+            }
             LogicalPlan::Aggregate { input, keys, aggregates } => self.aggregate(input, keys, aggregates),
             LogicalPlan::Expand { input, projections, columns } => {
                 let below = with(&Needed::new(), projections.iter().flatten());
@@ -266,7 +273,37 @@ impl<'a> Builder<'a> {
             calls.push((aggregate, args, filter));
         }
         let ids = keys.iter().map(|k| k.id).chain(aggregates.iter().map(|a| a.id)).collect();
+        let sessions = session_columns(input);
+        if let Some(at) = keys.iter().position(|k| matches!(k.expr, Expr::Column { id, .. } if sessions.contains(&id))) {
+            return self.sessions(node, input.is_streaming(), bound, at, calls, expiring == Some(at), ids);
+        }
         self.grouped(node, input.is_streaming(), bound, calls, event_time, ids)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a GROUP BY is made of, each part once")]
+    fn sessions(
+        &mut self,
+        node: Node,
+        streaming: bool,
+        mut keys: Vec<Bound>,
+        place: usize,
+        aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
+        event_time: bool,
+        ids: Vec<ColumnId>,
+    ) -> Result<Node, EngineError> {
+        let mode = self.mode.filter(|_| streaming);
+        let session = keys.remove(place);
+        if mode.is_some() && keys.is_empty() {
+            return Err(EngineError::user("sessions over a whole stream are not possible: they need one more key")
+                .help("GROUP BY session_window(ts, '10 seconds') and another column, such as a user"));
+        }
+        let emit = if mode == Some(OutputMode::Append) { Emit::Closed } else { Emit::All };
+        let closes = mode == Some(OutputMode::Append) && event_time;
+        self.follows_watermark |= closes;
+        let kind = KeyKind::of(&keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
+        let keys = SessionKeys { keys, kind, session, place, aggregates, drops_late: mode.is_some() && event_time };
+        let operator = SessionOperator::new(keys, ids, self.partitions, emit, closes, mode.is_none())?;
+        Ok(Node::operator(vec![node], operator))
     }
 
     fn grouped(
@@ -421,13 +458,13 @@ impl<'a> Builder<'a> {
         };
         let output = typed(plan, needed).iter().map(|(id, _)| place(id)).collect::<Result<_, _>>()?;
         let below = with(needed, condition);
-        let expiry = expiry_of(sides, &parts);
-        let evicts = expiry.iter().any(Option::is_some);
+        let expiry = expiry_of(sides, &parts, &below);
+        self.follows_watermark |= expiry.iter().any(Option::is_some);
         let (mut inputs, mut specs) = (Vec::with_capacity(2), Vec::with_capacity(2));
         for ((side, kept), (at, expiry)) in sides.into_iter().zip(kept.clone()).zip(expiry.into_iter().enumerate()) {
             let event_time = event_time_columns(side);
-            // Where no row ever leaves, none is too late to be of use.
-            let late = side.columns().into_iter().find(|c| evicts && event_time.contains(&c.id)).map(|c| c.expr());
+            // Spark does not see an event time that nobody reads, so that it neither drops nor lets go by it.
+            let late = side.columns().into_iter().find(|c| event_time.contains(&c.id) && below.contains(&c.id)).map(|c| c.expr());
             let below = with(&below, late.iter().chain(expiry.as_ref().map(|(e, _)| e)));
             inputs.push(self.node(side, &below)?);
             let keys = parts.keys.iter().map(|pair| self.bind(&pair[at])).collect::<Result<_, _>>()?;
@@ -439,7 +476,6 @@ impl<'a> Builder<'a> {
         }
         let sides: [stream_join::Side; 2] = specs.try_into().map_err(|_| EngineError::internal("a join without two sides"))?;
         let join = StreamJoin::new(stream_join::Shape { kind, sides, checks, rest, output }, self.partitions);
-        self.follows_watermark |= evicts;
         Ok(Node::operator(inputs, join))
     }
 
@@ -529,6 +565,29 @@ fn not_built(what: &str) -> EngineError {
     EngineError::user(format!("{what} is not built yet"))
 }
 
+/// Where a row's own session ends; NULL for a gap that cannot be read.
+fn session_end(time: &Expr, gap: &Expr) -> Expr {
+    let gap = match gap.data_type() {
+        DataType::String => Expr::Cast { expr: Box::new(gap.clone()), to: DataType::CalendarInterval, attempt: true },
+        _ => gap.clone(),
+    };
+    Expr::call("+", vec![time.clone(), gap], time.data_type())
+}
+
+/// The columns of the plan's output that are sessions which may still grow.
+fn session_columns(plan: &LogicalPlan) -> Needed {
+    match plan {
+        LogicalPlan::SessionWindow { input, column, .. } => with(&session_columns(input), [&column.expr()]),
+        LogicalPlan::Project { input, exprs } => {
+            let sessions = session_columns(input);
+            let hands_on = |e: &&NamedExpr| matches!(e.expr, Expr::Column { id, .. } if sessions.contains(&id));
+            exprs.iter().filter(hands_on).map(|e| e.id).collect()
+        }
+        LogicalPlan::Aggregate { .. } => Needed::new(),
+        other => other.inputs().into_iter().flat_map(session_columns).collect(),
+    }
+}
+
 /// The condition of a join of two streams, taken apart.
 struct JoinParts {
     /// Equal on both sides: left and right.
@@ -574,7 +633,7 @@ impl JoinParts {
 
 /// By what the rows of each side of a join leave, and up to which time: an event time
 /// among the keys holds for both sides, else a side's own event time where the condition bounds it.
-fn expiry_of(sides: [&LogicalPlan; 2], parts: &JoinParts) -> [Option<(Expr, StateBound)>; 2] {
+fn expiry_of(sides: [&LogicalPlan; 2], parts: &JoinParts, below: &Needed) -> [Option<(Expr, StateBound)>; 2] {
     let event_time = sides.map(event_time_columns);
     let is_event_time = |e: &Expr, side: usize| matches!(e, Expr::Column { id, .. } if event_time[side].contains(id));
     let key = [0, 1].into_iter().find_map(|side| parts.keys.iter().find(|pair| is_event_time(&pair[side], side)));
@@ -585,7 +644,7 @@ fn expiry_of(sides: [&LogicalPlan; 2], parts: &JoinParts) -> [Option<(Expr, Stat
     let whole = parts.only.iter().flatten().chain(&parts.rest).fold(None, |all, part| Some(and(all, part)));
     [0, 1].map(|side| {
         let columns = sides[side].columns();
-        let own = columns.iter().find(|c| event_time[side].contains(&c.id))?;
+        let own = columns.iter().find(|c| event_time[side].contains(&c.id) && below.contains(&c.id))?;
         let ids = columns.iter().map(|c| c.id).collect();
         state_bound(whole.as_ref(), &ids, &event_time[1 - side]).map(|bound| (own.expr(), bound))
     })

@@ -169,6 +169,11 @@ fn sink_below(plan: LogicalPlan, parts: Vec<Expr>) -> (LogicalPlan, Vec<Expr>) {
             let (stay, sink) = parts.into_iter().partition(|e| uses(e, &made));
             (LogicalPlan::TimeWindow { input: Box::new(push(*input, sink)), time, size, slide, start, column }, stay)
         }
+        LogicalPlan::SessionWindow { input, time, gap, column } => {
+            let made = HashSet::from([column.id]);
+            let (stay, sink) = parts.into_iter().partition(|e| uses(e, &made));
+            (LogicalPlan::SessionWindow { input: Box::new(push(*input, sink)), time, gap, column }, stay)
+        }
         LogicalPlan::Aggregate { input, keys, aggregates } if !keys.is_empty() => {
             // A condition on keys alone drops whole groups; one without any column has to stay above.
             let ids: HashSet<_> = aggregates.iter().map(|a| a.id).collect();

@@ -61,7 +61,7 @@ impl Preparation {
 }
 
 /// The arguments' columns. Where FILTER leaves rows out, an argument that can fail sees only the others.
-fn arguments(
+pub(super) fn arguments(
     aggregate: &Aggregate,
     bound: &[Bound],
     filter: Option<&polars::prelude::BooleanChunked>,

@@ -12,6 +12,7 @@ pub mod join;
 pub mod limit;
 pub mod project;
 pub mod sample;
+pub mod session;
 pub mod set_operation;
 pub mod sort;
 pub mod stream_join;

@@ -5,6 +5,7 @@ pub mod codec;
 pub mod expiry;
 pub mod keys;
 pub mod rows;
+pub mod sessions;
 mod table;
 
 pub use table::{Emit, Prepared, StateTable};

@@ -206,6 +206,16 @@ impl Partition {
         context: &BatchContext,
         out: &mut Vec<Frame>,
     ) -> Result<(), EngineError> {
+        let staying;
+        let rows = match (shape.kind, until(shape, batch.side, context), &batch.expiry) {
+            // Of a semi join, as in Spark, right rows that would leave at once find nothing.
+            (JoinKind::LeftSemi, Some(until), Some(times)) if batch.side == 1 => {
+                let times = access::numbers::<i64>(times)?;
+                staying = rows.iter().copied().filter(|row| times.at(*row as usize).is_none_or(|t| t > until)).collect::<Vec<_>>();
+                &staying
+            }
+            _ => rows,
+        };
         let mut keys = Vec::with_capacity(rows.len());
         let fresh = &mut self.fresh;
         self.keys.upsert(&batch.keys, rows, |_, slot, new| {
@@ -220,13 +230,7 @@ impl Partition {
         self.probe(shape, batch, rows, &keys, &mut matched, context, out)?;
         let kept = &mut self.sides[batch.side];
         if shape.kind == JoinKind::LeftSemi && batch.side == 0 {
-            // A left row comes out once: with its partner found, nothing asks for it any more. One that would leave at
-            // once is not there for the batch's right rows either, as in Spark.
-            if let (Some(until), Some(times)) = (until(shape, 0, context), &batch.expiry) {
-                let times = access::numbers::<i64>(times)?;
-                let gone = |row: u32| times.at(row as usize).is_some_and(|t| t <= until);
-                rows.iter().zip(&mut matched).for_each(|(row, m)| *m |= gone(*row));
-            }
+            // A left row comes out once: with its partner found, nothing asks for it any more.
             let alone = |list: &[u32]| list.iter().zip(&matched).filter(|(_, m)| !**m).map(|(v, _)| *v).collect::<Vec<u32>>();
             let (rows, keys) = (alone(rows), alone(&keys));
             return kept.add(batch, &rows, &keys, Some(&vec![false; rows.len()]));

@@ -96,6 +96,11 @@ impl Fold for List {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Vec<Value>, from: Vec<Value>) -> Result<(), EngineError> {
+        into.extend(from);
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Vec<Value>>) -> Result<Series, EngineError> {
         let values: Vec<Value> = states.map(|s| Value::Array(s.clone())).collect();
         Ok(series_of(&values, &DataType::array(self.element.clone())))
@@ -113,8 +118,12 @@ struct Set {
 #[derive(Clone, Default)]
 struct Distinct {
     values: Vec<Value>,
-    seen: HashSet<Box<[u8]>>,
+    /// The bytes of each value, which tell it from others.
+    keys: Vec<Key>,
+    seen: HashSet<Key>,
 }
+
+type Key = std::sync::Arc<[u8]>;
 
 impl Fold for Set {
     type State = Distinct;
@@ -125,10 +134,22 @@ impl Fold for Set {
         each(updates, validity(&args[0]), |slot, row| {
             let state = &mut states[slot];
             if !state.seen.contains(keys.row(row)) {
-                state.seen.insert(keys.row(row).into());
+                let key: Key = keys.row(row).into();
+                state.seen.insert(key.clone());
+                state.keys.push(key);
                 state.values.push(value_at(&args[0], row, &self.element));
             }
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Distinct, from: Distinct) -> Result<(), EngineError> {
+        for (value, key) in from.values.into_iter().zip(from.keys) {
+            if into.seen.insert(key.clone()) {
+                into.values.push(value);
+                into.keys.push(key);
+            }
+        }
         Ok(())
     }
 
@@ -184,6 +205,11 @@ impl Fold for Percentile {
         if negative { Err(EngineError::user("a frequency of percentile is negative")) } else { Ok(()) }
     }
 
+    fn merge(&self, into: &mut Vec<(f64, i64)>, from: Vec<(f64, i64)>) -> Result<(), EngineError> {
+        into.extend(from);
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError> {
         let mut out = Vec::with_capacity(states.len());
         for state in states {
@@ -230,6 +256,11 @@ impl Fold for Rank {
         each(updates, validity(&args[0]), |slot, row| {
             states[slot].push((keys.row(row).into(), value_at(&args[0], row, &self.data_type)));
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Vec<(Box<[u8]>, Value)>, from: Vec<(Box<[u8]>, Value)>) -> Result<(), EngineError> {
+        into.extend(from);
         Ok(())
     }
 
@@ -290,6 +321,19 @@ impl Fold for Mode {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Counts, from: Counts) -> Result<(), EngineError> {
+        for (value, count, key) in from.values {
+            match into.index.get(&key) {
+                Some(at) => into.values[*at].1 += count,
+                None => {
+                    into.index.insert(key.clone(), into.values.len());
+                    into.values.push((value, count, key));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Counts>) -> Result<Series, EngineError> {
         let best = |state: &Counts| {
             let top = state.values.iter().map(|v| v.1).max()?;
@@ -325,6 +369,18 @@ impl Fold for Joined {
             }
             empty => *empty = Some(values.0.value(row).to_vec()),
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Option<Vec<u8>>, from: Option<Vec<u8>>) -> Result<(), EngineError> {
+        match (into.as_mut(), from) {
+            (Some(text), Some(more)) => {
+                text.extend_from_slice(&self.delimiter);
+                text.extend(more);
+            }
+            (None, more) => *into = more,
+            (Some(_), None) => {}
+        }
         Ok(())
     }
 

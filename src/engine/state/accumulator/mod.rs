@@ -62,6 +62,8 @@ pub trait Accumulator: Send + Sync {
     fn grow(&mut self, slots: usize);
     /// Takes rows in.
     fn update(&mut self, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError>;
+    /// Takes the states of the slots of `from` into those of `into`, pair by pair; what is left of them has no meaning.
+    fn merge(&mut self, into: &[u32], from: &[u32]) -> Result<(), EngineError>;
     /// The results of those slots.
     fn finish(&self, slots: &[u32]) -> Result<Series, EngineError>;
     /// Copies the states of those slots.
@@ -80,6 +82,8 @@ trait Fold: Send + Sync + 'static {
     type State: Clone + Default + Send + Sync + 'static;
     /// Takes rows in.
     fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError>;
+    /// Takes another group's state in, as if its rows had come after.
+    fn merge(&self, into: &mut Self::State, from: Self::State) -> Result<(), EngineError>;
     /// The groups' results.
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError>;
     /// Bytes that a state holds outside itself.
@@ -104,6 +108,14 @@ impl<F: Fold> Accumulator for Column<F> {
 
     fn update(&mut self, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         self.fold.update(&mut self.states, updates, args)
+    }
+
+    fn merge(&mut self, into: &[u32], from: &[u32]) -> Result<(), EngineError> {
+        for (into, from) in into.iter().zip(from) {
+            let from = std::mem::take(&mut self.states[*from as usize]);
+            self.fold.merge(&mut self.states[*into as usize], from)?;
+        }
+        Ok(())
     }
 
     fn finish(&self, slots: &[u32]) -> Result<Series, EngineError> {
@@ -274,6 +286,10 @@ impl Accumulator for Distinct {
             }
         }
         self.inner.update(Updates { rows: &rows, slots: &slots }, args)
+    }
+
+    fn merge(&mut self, _into: &[u32], _from: &[u32]) -> Result<(), EngineError> {
+        Err(EngineError::internal("groups of DISTINCT values cannot merge"))
     }
 
     fn finish(&self, slots: &[u32]) -> Result<Series, EngineError> {

@@ -88,6 +88,16 @@ impl Fold for Variance {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Spread, from: Spread) -> Result<(), EngineError> {
+        if from.n > 0.0 {
+            let (n, delta) = (into.n + from.n, from.mean - into.mean);
+            into.m2 += from.m2 + delta * delta * into.n * from.n / n;
+            into.mean += delta * from.n / n;
+            into.n = n;
+        }
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Spread>) -> Result<Series, EngineError> {
         results(states, self.result)
     }
@@ -101,6 +111,30 @@ struct Shape4 {
     m2: f64,
     m3: f64,
     m4: f64,
+}
+
+impl Shape4 {
+    /// The moments of both together.
+    fn merge(&self, other: &Shape4) -> Shape4 {
+        let (a, b) = (self.n, other.n);
+        let n = a + b;
+        if b == 0.0 || a == 0.0 {
+            return if b == 0.0 { *self } else { *other };
+        }
+        let delta = other.mean - self.mean;
+        let share = delta / n;
+        Shape4 {
+            n,
+            mean: self.mean + share * b,
+            m2: self.m2 + other.m2 + delta * share * a * b,
+            m3: self.m3 + other.m3 + share * share * delta * a * b * (a - b) + 3.0 * share * (a * other.m2 - b * self.m2),
+            m4: self.m4
+                + other.m4
+                + share * share * share * delta * a * b * (a * a - a * b + b * b)
+                + 6.0 * share * share * (a * a * other.m2 + b * b * self.m2)
+                + 4.0 * share * (a * other.m3 - b * self.m3),
+        }
+    }
 }
 
 struct Higher {
@@ -123,6 +157,11 @@ impl Fold for Higher {
             s.m3 += delta * (delta2 - share2) - 3.0 * share * s.m2;
             s.m4 += delta * (delta * delta2 - share * share2) - 4.0 * share * s.m3 - 6.0 * share2 * s.m2;
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Shape4, from: Shape4) -> Result<(), EngineError> {
+        *into = into.merge(&from);
         Ok(())
     }
 
@@ -165,6 +204,21 @@ impl Fold for Pairs {
             s.xx += dx * (xs.values[row] - s.x);
             s.yy += dy * (ys.values[row] - s.y);
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Joint, from: Joint) -> Result<(), EngineError> {
+        if from.n > 0.0 {
+            let n = into.n + from.n;
+            let (dx, dy) = (from.x - into.x, from.y - into.y);
+            let share = into.n * from.n / n;
+            into.xx += from.xx + dx * dx * share;
+            into.yy += from.yy + dy * dy * share;
+            into.xy += from.xy + dx * dy * share;
+            into.x += dx * from.n / n;
+            into.y += dy * from.n / n;
+            into.n = n;
+        }
         Ok(())
     }
 

@@ -59,6 +59,11 @@ impl Fold for Count {
         Ok(())
     }
 
+    fn merge(&self, into: &mut i64, from: i64) -> Result<(), EngineError> {
+        *into += from;
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a i64>) -> Result<Series, EngineError> {
         Ok(number_series(states.copied().collect(), None))
     }
@@ -72,6 +77,11 @@ impl Fold for CountIf {
     fn update(&self, states: &mut [i64], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = flags(&args[0])?;
         each(updates, values.0.validity(), |slot, row| states[slot] += i64::from(values.0.value(row)));
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut i64, from: i64) -> Result<(), EngineError> {
+        *into += from;
         Ok(())
     }
 
@@ -135,6 +145,14 @@ impl Fold for SumInteger {
         if failed && !self.attempt { Err(self.overflow()) } else { Ok(()) }
     }
 
+    fn merge(&self, into: &mut IntegerSum, from: IntegerSum) -> Result<(), EngineError> {
+        let (sum, over) = into.sum.overflowing_add(from.sum);
+        let narrow = matches!(self.data_type, DataType::YearMonthInterval(..));
+        let over = over || (narrow && i32::try_from(sum).is_err());
+        *into = IntegerSum { sum, seen: into.seen | from.seen, over: into.over | from.over | over };
+        if over && !self.attempt { Err(self.overflow()) } else { Ok(()) }
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a IntegerSum>) -> Result<Series, EngineError> {
         narrow(optional(states, |s| Ok((s.seen && !s.over).then_some(s.sum)))?, &self.data_type)
     }
@@ -151,6 +169,11 @@ impl Fold for SumDouble {
             let state = &mut states[slot];
             *state = (state.0 + values.values[row], true);
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut (f64, bool), from: (f64, bool)) -> Result<(), EngineError> {
+        *into = (into.0 + from.0, into.1 | from.1);
         Ok(())
     }
 
@@ -196,11 +219,21 @@ fn add_decimals(states: &mut [DecimalSum], updates: Updates<'_>, args: &[Series]
     Ok(())
 }
 
+fn merge_decimals(into: &mut DecimalSum, from: DecimalSum) {
+    let (sum, over) = into.sum.overflowing_add(from.sum);
+    *into = DecimalSum { sum, count: into.count + from.count, over: into.over | from.over | over };
+}
+
 impl Fold for SumDecimal {
     type State = DecimalSum;
 
     fn update(&self, states: &mut [DecimalSum], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         add_decimals(states, updates, args)
+    }
+
+    fn merge(&self, into: &mut DecimalSum, from: DecimalSum) -> Result<(), EngineError> {
+        merge_decimals(into, from);
+        Ok(())
     }
 
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a DecimalSum>) -> Result<Series, EngineError> {
@@ -229,6 +262,11 @@ impl Fold for AvgDouble {
         Ok(())
     }
 
+    fn merge(&self, into: &mut (f64, i64), from: (f64, i64)) -> Result<(), EngineError> {
+        *into = (into.0 + from.0, into.1 + from.1);
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a (f64, i64)>) -> Result<Series, EngineError> {
         optional(states, |s| Ok((s.1 > 0).then(|| s.0 / s.1 as f64)))
     }
@@ -252,6 +290,11 @@ impl Fold for AvgDecimal {
 
     fn update(&self, states: &mut [DecimalSum], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         add_decimals(states, updates, args)
+    }
+
+    fn merge(&self, into: &mut DecimalSum, from: DecimalSum) -> Result<(), EngineError> {
+        merge_decimals(into, from);
+        Ok(())
     }
 
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a DecimalSum>) -> Result<Series, EngineError> {
@@ -291,6 +334,11 @@ impl Fold for AvgInterval {
         Ok(())
     }
 
+    fn merge(&self, into: &mut (i128, i64), from: (i128, i64)) -> Result<(), EngineError> {
+        *into = (into.0 + from.0, into.1 + from.1);
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a (i128, i64)>) -> Result<Series, EngineError> {
         let averages = optional(states, |s| Ok((s.1 > 0).then(|| divide(s.0, i128::from(s.1)) as i64)))?;
         narrow(averages, &self.data_type)
@@ -305,6 +353,14 @@ impl Fold for Product {
     fn update(&self, states: &mut [Option<f64>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         each(updates, values.validity, |slot, row| states[slot] = Some(states[slot].unwrap_or(1.0) * values.values[row]));
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Option<f64>, from: Option<f64>) -> Result<(), EngineError> {
+        *into = match (*into, from) {
+            (Some(a), Some(b)) => Some(a * b),
+            (a, b) => a.or(b),
+        };
         Ok(())
     }
 
@@ -330,6 +386,14 @@ impl Fold for Flag {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Option<bool>, from: Option<bool>) -> Result<(), EngineError> {
+        *into = match (*into, from) {
+            (Some(a), Some(b)) => Some(if self.and { a & b } else { a | b }),
+            (a, b) => a.or(b),
+        };
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Option<bool>>) -> Result<Series, EngineError> {
         optional(states, |s| Ok(*s))
     }
@@ -349,6 +413,14 @@ impl Fold for Bits {
             let value = values.values[row];
             states[slot] = Some(states[slot].map_or(value, |before| (self.op)(before, value)));
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Option<i64>, from: Option<i64>) -> Result<(), EngineError> {
+        *into = match (*into, from) {
+            (Some(a), Some(b)) => Some((self.op)(a, b)),
+            (a, b) => a.or(b),
+        };
         Ok(())
     }
 

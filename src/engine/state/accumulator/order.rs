@@ -81,6 +81,13 @@ impl Fold for Integer {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Best<i64>, from: Best<i64>) -> Result<(), EngineError> {
+        if from.seen {
+            keep(into, from.value, if self.greatest { from.value > into.value } else { from.value < into.value });
+        }
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Best<i64>>) -> Result<Series, EngineError> {
         narrow(bests(states), &self.data_type)
     }
@@ -108,6 +115,13 @@ impl Fold for Float {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Best<f64>, from: Best<f64>) -> Result<(), EngineError> {
+        if from.seen {
+            keep(into, from.value, if self.greatest { less(into.value, from.value) } else { less(from.value, into.value) });
+        }
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Best<f64>>) -> Result<Series, EngineError> {
         let column: Series = bests(states);
         if self.data_type == DataType::Float { Ok(column.cast(&pl::DataType::Float32)?.rechunk()) } else { Ok(column) }
@@ -127,6 +141,13 @@ impl Fold for Decimal {
             let (state, value) = (&mut states[slot], values.values[row]);
             keep(state, value, if self.greatest { value > state.value } else { value < state.value });
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Best<i128>, from: Best<i128>) -> Result<(), EngineError> {
+        if from.seen {
+            keep(into, from.value, if self.greatest { from.value > into.value } else { from.value < into.value });
+        }
         Ok(())
     }
 
@@ -153,6 +174,19 @@ impl Fold for Bytes {
                 states[slot] = Some(value.into());
             }
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Option<Box<[u8]>>, from: Option<Box<[u8]>>) -> Result<(), EngineError> {
+        let better = match (&into, &from) {
+            (Some(before), Some(value)) if self.greatest => value > before,
+            (Some(before), Some(value)) => value < before,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if better {
+            *into = from;
+        }
         Ok(())
     }
 
@@ -202,6 +236,19 @@ impl Fold for By {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Option<(Box<[u8]>, Value)>, from: Option<(Box<[u8]>, Value)>) -> Result<(), EngineError> {
+        let better = match (&into, &from) {
+            (Some((before, _)), Some((key, _))) if self.greatest => key >= before,
+            (Some((before, _)), Some((key, _))) => key <= before,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if better {
+            *into = from;
+        }
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError> {
         let values: Vec<Value> = states.map(|s| s.as_ref().map_or(Value::Null, |(_, v)| v.clone())).collect();
         Ok(series_of(&values, &self.data_type))
@@ -229,6 +276,13 @@ impl Fold for Pick {
                 states[slot] = Some(value_at(&args[0], row, &self.data_type));
             }
         });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Option<Value>, from: Option<Value>) -> Result<(), EngineError> {
+        if from.is_some() && (self.last || into.is_none()) {
+            *into = from;
+        }
         Ok(())
     }
 

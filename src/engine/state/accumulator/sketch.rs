@@ -154,6 +154,15 @@ impl Fold for Registers {
         Ok(())
     }
 
+    fn merge(&self, into: &mut Option<Box<[u8]>>, from: Option<Box<[u8]>>) -> Result<(), EngineError> {
+        match (into.as_mut(), from) {
+            (Some(registers), Some(more)) => registers.iter_mut().zip(more).for_each(|(r, m)| *r = (*r).max(m)),
+            (None, more) => *into = more,
+            (Some(_), None) => {}
+        }
+        Ok(())
+    }
+
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError> {
         Ok(number_series(states.map(|s| s.as_deref().map_or(0, |r| self.estimate(r))).collect(), None))
     }
