@@ -19,6 +19,13 @@ pub struct Cli {
     pub mode: Option<Mode>,
 }
 
+impl Cli {
+    /// The arguments of this process; ends it with a message and status 2 where they are wrong.
+    pub fn of_process() -> Cli {
+        Cli::parse()
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Mode {

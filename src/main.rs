@@ -1,6 +1,5 @@
 //! Arguments → mode → exit status.
 
-use clap::Parser;
 use eddyline::cli::{Cli, ColorChoice, ColorEnvironment, Mode, RunOptions, use_color};
 use eddyline::diagnostic::{Diagnostic, SourceText, draw};
 use eddyline::repl;
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
 }
 
 fn eddy() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     let done = match (cli.mode, cli.command) {
         (Some(Mode::Run { file, options }), _) => script(&file).and_then(|source| run(&source, &options)),
         (Some(Mode::Demo { rate, .. }), _) => repl::demo::run(rate, stdin().is_terminal() && stdout().is_terminal()),

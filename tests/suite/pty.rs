@@ -108,9 +108,9 @@ impl Screen {
         self.wait_for(&format!("{text:?}"), |screen| screen.contains(text))
     }
 
-    /// Waits for a fresh prompt below what came.
-    fn wait_prompt(&mut self) -> String {
-        self.wait_for("prompt at the end", |screen| screen.trim_end().ends_with("eddy>"))
+    /// Waits for a fresh prompt below `text`.
+    fn wait_prompt_after(&mut self, text: &str) -> String {
+        self.wait_for(&format!("{text:?} and a prompt below"), |screen| screen.trim_end().ends_with("eddy>") && screen.contains(text))
     }
 
     /// Waits for the program's end.
@@ -132,9 +132,8 @@ fn a_statement_goes_on_until_its_semicolon() {
     screen.line("SELECT 'one;two' AS a,");
     screen.wait("  ... ");
     screen.line("  2 AS b;");
-    let text = screen.wait("| one;two | 2 |");
+    let text = screen.wait_prompt_after("| one;two | 2 |");
     assert!(text.contains("  ... "), "{text}");
-    screen.wait_prompt();
     screen.press("\u{4}");
     assert_eq!(screen.end().0, 0);
 }
@@ -157,7 +156,6 @@ fn control_c_clears_the_statement() {
     screen.line("SELECT 'not");
     screen.wait("  ... ");
     screen.press("\u{3}");
-    screen.wait_prompt();
     screen.line("SELECT 'yes' AS a;");
     screen.wait("| yes |");
     screen.press("\u{4}");
@@ -169,13 +167,11 @@ fn tab_completes_and_the_history_is_for_the_user_alone() {
     use std::os::unix::fs::PermissionsExt;
     let mut screen = Screen::prompt();
     screen.line("CREATE VIEW a_rather_long_name AS SELECT 7 AS seven;");
-    screen.wait("a_rather_long_name (seven INT) · view");
-    screen.wait_prompt();
+    screen.wait_prompt_after("a_rather_long_name (seven INT) · view");
     screen.press("SELECT * FROM a_rat\t");
     screen.wait("SELECT * FROM a_rather_long_name");
     screen.line(";");
-    screen.wait("|     7 |");
-    screen.wait_prompt();
+    screen.wait_prompt_after("|     7 |");
     screen.press("\u{4}");
     let (code, _, state) = screen.end();
     assert_eq!(code, 0);
@@ -205,7 +201,7 @@ fn a_started_query_is_shown_above_the_prompt_and_stopped_at_the_end() {
     screen.line("START counts AS SELECT count(*) AS n FROM STREAM ticks INTO memory OUTPUT MODE complete;");
     screen.wait("counts · running · complete mode");
     screen.line("SHOW QUERIES;");
-    screen.wait("● counts");
+    screen.wait("| counts |");
     screen.line("STOP counts;");
     screen.wait("counts · stopped after");
     screen.line("SELECT n >= 0 AS counted FROM counts;");
@@ -219,8 +215,7 @@ fn sigterm_at_the_prompt_stops_queries_and_restores_the_terminal() {
     let mut screen = Screen::prompt();
     screen.line("CREATE STREAM ticks USING rate OPTIONS (rowsPerSecond 100);");
     screen.line("START q AS SELECT * FROM STREAM ticks INTO noop;");
-    screen.wait("q · running");
-    screen.wait_prompt();
+    screen.wait_prompt_after("● q");
     let pid = i32::try_from(screen.child.process_id().expect("a pid")).expect("a pid");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("sent");
     let (code, raw, _) = screen.end();
@@ -241,7 +236,7 @@ fn a_preview_opens_the_dashboard_and_q_comes_back() {
     peer.write_all(b"quick\nquick\nfox\n").expect("sent");
     screen.wait_for("a counted word in the dashboard", |text| text.contains("quick") && text.contains("fox") && text.contains("batch"));
     screen.press("q");
-    screen.wait_prompt();
+    screen.wait_for("prompt", |text| text.trim_end().ends_with("eddy>"));
     screen.line("SELECT 'back' AS where_am_i;");
     screen.wait("| back");
     screen.press("\u{4}");
@@ -254,11 +249,10 @@ fn a_preview_opens_the_dashboard_and_q_comes_back() {
 fn control_c_in_a_preview_comes_back_to_the_prompt() {
     let mut screen = Screen::prompt();
     screen.line("CREATE STREAM ticks USING rate OPTIONS (rowsPerSecond 10);");
-    screen.wait_prompt();
     screen.line("SELECT * FROM STREAM ticks;");
-    screen.wait("result");
+    screen.wait("1 result");
     screen.press("\u{3}");
-    screen.wait_prompt();
+    screen.wait_for("prompt", |text| text.trim_end().ends_with("eddy>"));
     screen.press("\u{4}");
     assert_eq!(screen.end().0, 0);
 }
