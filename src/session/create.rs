@@ -1,12 +1,20 @@
 //! CREATE and DROP of streams, tables and views.
 
-use super::{Outcome, Session, suggest};
+use super::{Outcome, Session, Surface, suggest};
 use crate::catalog::{MemoryDef, Relation, SourceDef, ViewDef};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::engine::source::declared_schema;
+use crate::engine::source::{SourceContext, check, declared_schema, socket};
 use crate::engine::{EngineError, MemoryTable};
 use crate::lang::ast::{self, ColumnDef, CreateSource, Ident, OptionDef, RelationKind};
+use crate::plan::expr::ColumnId;
+use crate::plan::logical::{Column, Scan};
+use crate::progress::Connection;
 use crate::types::{Field, quote_if_needed};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long CREATE STREAM at the prompt waits to say whether a socket's peer is there.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Formats that have no end by themselves: streams only.
 const LIVE_FORMATS: &[&str] = &["socket", "rate", "rate-micro-batch", "kafka", "exec", "tape"];
@@ -28,9 +36,53 @@ impl Session {
         let inferred = declared.is_none();
         let pairs: Vec<(String, String)> = options.iter().map(|o| (o.key.clone(), o.value.clone())).collect();
         let columns = declared_schema(&lower, &pairs, declared).map_err(|e| place(e, &format, &options))?;
-        let note = describe_new(&name.name, &columns, &lower, inferred);
-        self.catalog.put(Relation::Source(SourceDef { name: name.name, streaming, format: lower, options: pairs, columns }));
+        let source = SourceDef { name: name.name, streaming, format: lower, options: pairs, columns };
+        self.check_options(&source).map_err(|e| place(e, &format, &options))?;
+        let mut note = describe_new(&source, inferred);
+        self.watched.remove(&source.name.to_lowercase());
+        if streaming && source.format == "socket" && self.options.surface == Surface::Prompt {
+            note.push_str(&self.watch(&source)?);
+        }
+        self.catalog.put(Relation::Source(source));
         Ok(Outcome::note(note))
+    }
+
+    /// Options are read as they will be when a query starts.
+    fn check_options(&self, source: &SourceDef) -> Result<(), EngineError> {
+        let columns: Vec<Column> = (0..)
+            .zip(&source.columns)
+            .map(|(id, f)| Column { id: ColumnId(id), name: f.name.clone(), data_type: f.data_type.clone() })
+            .collect();
+        let scan = Scan {
+            name: source.name.clone(),
+            format: source.format.clone(),
+            options: source.options.clone(),
+            declared: source.columns.clone(),
+            columns,
+            streaming: source.streaming,
+        };
+        let context = SourceContext {
+            wake: Arc::default(),
+            clock: self.options.clock.clone(),
+            zone: self.settings.zone(),
+            query: source.name.clone(),
+        };
+        check(&scan, &context, &self.resources)
+    }
+
+    /// Connects a socket stream right away, so that the prompt can say whether anybody is there; lines wait with the
+    /// sender until the first query.
+    fn watch(&mut self, source: &SourceDef) -> Result<String, Diagnostic> {
+        let receiver = socket::watch(&source.name, &source.options, self.options.clock.clone(), &self.resources)?;
+        let state = match receiver.settled(PATIENCE) {
+            Connection::Connected => " · connected".to_string(),
+            Connection::Listening(address) => format!(" · listening on {address}"),
+            Connection::Refused(_) => " · nobody listens there yet; it keeps trying".to_string(),
+            Connection::PeerClosed => " · the peer closed; it keeps trying".to_string(),
+            Connection::Connecting(_) | Connection::Ready | Connection::Ended => " · connecting".to_string(),
+        };
+        self.watched.insert(source.name.to_lowercase(), receiver);
+        Ok(state)
     }
 
     pub(super) fn create_table_as(
@@ -94,6 +146,7 @@ impl Session {
                 .label(format!("DROP {word} {}", quote_if_needed(relation.name()))));
         }
         self.not_being_filled(name)?;
+        self.watched.remove(&name.name.to_lowercase());
         if let Some(Relation::Memory(_)) = self.catalog.remove(&name.name) {
             self.resources.remove_table(&name.name);
         }
@@ -181,9 +234,19 @@ pub(super) fn place(error: EngineError, format: &Ident, options: &[OptionDef]) -
     Diagnostic::from(error).at(span)
 }
 
-fn describe_new(name: &str, columns: &[Field], format: &str, inferred: bool) -> String {
-    let how = if inferred && !LIVE_FORMATS.contains(&format) && format != "text" { " · schema inferred" } else { "" };
-    format!("{name} {} · {format}{how}", schema_text(columns))
+/// `lines (value STRING) · socket localhost:9999`
+fn describe_new(source: &SourceDef, inferred: bool) -> String {
+    let option = |key: &str| source.options.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.as_str());
+    let mut line = format!("{} {} · {}", source.name, schema_text(&source.columns), source.format);
+    match (source.format.as_str(), option("host"), option("port"), option("path")) {
+        ("socket", Some(host), Some(port), _) => line.push_str(&format!(" {host}:{port}")),
+        (_, _, _, Some(path)) => line.push_str(&format!(" {path}")),
+        _ => {}
+    }
+    if inferred && ["json", "csv", "parquet"].contains(&source.format.as_str()) {
+        line.push_str(" · schema inferred");
+    }
+    line
 }
 
 /// `(word STRING, n BIGINT)`

@@ -30,9 +30,11 @@ use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::engine::clock::Clock;
 use crate::engine::query::QueryHandle;
 use crate::engine::sink::console::{Origin, Output};
+use crate::engine::source::receivers::Receiver;
 use crate::engine::{Frame, Resources};
 use crate::lang::ast::{ControlAction, Ident, Statement, Target};
 use crate::plan::logical::Column;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +97,8 @@ pub struct Session {
     settings: SettingTable,
     resources: Resources,
     queries: Queries,
+    /// Socket streams that are connected before a query reads them, by their names in lower case.
+    watched: HashMap<String, Arc<Receiver>>,
     /// The number of the statement at hand, from 1.
     statement: u64,
 }
@@ -111,6 +115,7 @@ impl Session {
             settings: SettingTable::default(),
             resources: Resources::new(0)?,
             queries: Queries::default(),
+            watched: HashMap::new(),
             statement: 0,
         })
     }

@@ -14,7 +14,7 @@ use crate::engine::{EngineError, Frame, Resources};
 use crate::lang::ast::{self, Ident, OutputModeDef, SinkDef, StreamingQuery, TriggerDef};
 use crate::plan::expr::Expr;
 use crate::plan::logical::{Column, LogicalPlan};
-use crate::plan::{self, FoldError, streaming};
+use crate::plan::{self, FoldError, Reason, streaming};
 use crate::progress::{OutputMode, Trigger};
 use crate::types::{Field, Value, quote_if_needed};
 
@@ -142,7 +142,7 @@ impl Session {
             return Err(unavailable("CHECKPOINT", *span));
         }
         let trigger = trigger_of(query.trigger.as_ref())?;
-        let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), query.query.span)?;
+        let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), &query.query)?;
         if let Some(name) = &query.name {
             self.may_start(name, query.sink.as_ref())?;
         }
@@ -236,11 +236,11 @@ fn trigger_of(clause: Option<&(TriggerDef, Span)>) -> Result<Trigger, Diagnostic
 }
 
 /// The mode, checked against the plan; with the words that say why, when nobody asked for one.
-fn mode_of(plan: &LogicalPlan, clause: Option<&(OutputModeDef, Span)>, query: Span) -> Result<(OutputMode, Option<String>), Diagnostic> {
+fn mode_of(plan: &LogicalPlan, clause: Option<&(OutputModeDef, Span)>, query: &ast::Query) -> Result<(OutputMode, Option<String>), Diagnostic> {
     let (mode, span) = match clause {
         None => {
             let mode = streaming::default_mode(plan);
-            streaming::check(plan, mode).map_err(|e| Diagnostic::from(*e).at(query))?;
+            streaming::check_query(plan, mode, query).map_err(|e| Diagnostic::from(*e))?;
             let why = match mode {
                 OutputMode::Append => None,
                 OutputMode::Update => Some("append needs a watermark: .help output mode".to_string()),
@@ -253,9 +253,12 @@ fn mode_of(plan: &LogicalPlan, clause: Option<&(OutputModeDef, Span)>, query: Sp
         Some((OutputModeDef::Complete, span)) => (OutputMode::Complete, span),
         Some((OutputModeDef::Batch { .. }, span)) => return Err(unavailable("OUTPUT MODE BATCH", *span)),
     };
-    // The rules are about the plan, which has no places; the mode's words are the nearest there is.
-    streaming::check(plan, mode).map_err(|e| Diagnostic::from(*e).at(*span))?;
-    Ok((mode, None))
+    match streaming::check_query(plan, mode, query) {
+        Ok(()) => Ok((mode, None)),
+        // What is wrong is the mode that was asked for, not the query.
+        Err(error) if matches!(error.reason, Reason::OutputMode { .. }) => Err(Diagnostic::from(*error).at(*span)),
+        Err(error) => Err(Diagnostic::from(*error)),
+    }
 }
 
 /// `counts · running · update mode (append needs a watermark: .help output mode) · every 2 seconds`

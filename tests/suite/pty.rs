@@ -228,11 +228,12 @@ fn sigterm_at_the_prompt_stops_queries_and_restores_the_terminal() {
 fn a_preview_opens_the_dashboard_and_q_comes_back() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
+    let peer = std::thread::spawn(move || accept(listener));
     let mut screen = Screen::prompt();
     screen.line(&format!("CREATE STREAM lines USING socket OPTIONS (host '127.0.0.1', port {port});"));
-    screen.wait("lines (value STRING)");
+    screen.wait(&format!("lines (value STRING) · socket 127.0.0.1:{port} · connected"));
     screen.line("SELECT value, count(*) AS n FROM STREAM lines GROUP BY value OUTPUT MODE complete;");
-    let mut peer = accept(listener);
+    let mut peer = peer.join().expect("a peer");
     peer.write_all(b"quick\nquick\nfox\n").expect("sent");
     screen.wait_for("a counted word in the dashboard", |text| text.contains("quick") && text.contains("fox") && text.contains("batch"));
     screen.press("q");

@@ -45,5 +45,6 @@ fn came_of(script: &Path) -> String {
     args.extend(arguments.split_whitespace());
     let output = eddy(&args).stdin(Stdio::null()).output().expect("runs");
     let status = output.status.code().map_or("killed".to_string(), |c| c.to_string());
-    format!("{}-- stderr\n{}-- status {status}\n", out(&output), err(&output))
+    let came = format!("{}-- stderr\n{}-- status {status}\n", out(&output), err(&output));
+    came.replace(&root().display().to_string(), "<root>")
 }

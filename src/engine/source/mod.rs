@@ -131,6 +131,22 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     }
 }
 
+/// Whether a stream's or table's options fit its format, without reading from it: what CREATE looks at.
+/// A path that does not exist yet is fine here.
+///
+/// # Errors
+/// An option that nobody reads, or a value that makes no sense.
+pub fn check(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<(), EngineError> {
+    match scan.format.as_str() {
+        "socket" => socket::check(scan, context),
+        "stdin" => stdin::check(scan, context),
+        _ => match open(scan, context, resources) {
+            Err(error) if error.failure().condition.as_deref() == Some("PATH_NOT_FOUND") => Ok(()),
+            other => other.map(drop),
+        },
+    }
+}
+
 /// The columns of a stream or table: those declared, or those that its format gives.
 ///
 /// # Errors

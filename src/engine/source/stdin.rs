@@ -36,6 +36,13 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     Ok(Box::new(source(scan, context, receiver, decoder)))
 }
 
+/// Refuses options that do not fit, without reading.
+pub(super) fn check(scan: &Scan, context: &SourceContext) -> Result<(), EngineError> {
+    let declared = Declared::new("stdin", &scan.options);
+    socket::max_line_bytes(&declared)?;
+    line_format::decoder(scan, context, &declared).map(drop)
+}
+
 /// A query's end of a receiver whose input ends.
 fn source(scan: &Scan, context: &SourceContext, receiver: Arc<Receiver>, decoder: Arc<dyn line_format::DecodeLines>) -> LineSource {
     let mut source = LineSource::new(LineSourceParts {

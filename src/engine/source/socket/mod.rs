@@ -11,6 +11,7 @@
 
 mod open;
 
+pub(super) use open::check;
 pub(super) use open::max_line_bytes;
 pub use open::{open, watch};
 

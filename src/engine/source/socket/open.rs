@@ -35,6 +35,13 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     Ok(Box::new(source))
 }
 
+/// Refuses options that do not fit, without a connection.
+pub(in crate::engine::source) fn check(scan: &Scan, context: &SourceContext) -> Result<(), EngineError> {
+    let declared = Declared::new("socket", &scan.options);
+    read(&declared)?;
+    line_format::decoder(scan, context, &declared).map(drop)
+}
+
 /// Starts the receiver of a socket stream before any query reads from it, and keeps it while the value lives. Lines wait
 /// with the sender until the first query joins. [`Receiver::settled`] tells whether the peer is there.
 ///
