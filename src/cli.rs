@@ -1,7 +1,7 @@
 //! The command line: its words, its help, and what they ask for.
 
 use crate::engine::sink::console::Format;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Streams in Spark SQL, at a prompt.
@@ -23,6 +23,14 @@ impl Cli {
     /// The arguments of this process; ends it with a message and status 2 where they are wrong.
     pub fn of_process() -> Cli {
         Cli::parse()
+    }
+
+    /// Ends the program with status 2 where something was asked for that the prompt does not do.
+    pub fn check_prompt(&self) {
+        if self.run.keep_going || self.run.format != FormatChoice::Table {
+            let message = "--format and --keep-going are for scripts: give a FILE, -c, or a script on standard input";
+            Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit();
+        }
     }
 }
 
@@ -140,7 +148,6 @@ fn parse_arg(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_flag_wins_then_no_color_then_force_then_the_terminal() {

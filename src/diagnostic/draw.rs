@@ -50,6 +50,25 @@ pub fn draw(diagnostic: &Diagnostic, source: Option<&SourceText>) -> String {
     out
 }
 
+/// Like [`draw`], with everything escaped that a terminal would act on; with `color`, the first word and the carets are
+/// red for an error and yellow for a warning.
+pub fn draw_for_terminal(diagnostic: &Diagnostic, source: Option<&SourceText>, color: bool) -> String {
+    let drawing = super::printable_lines(&draw(diagnostic, source)).into_owned();
+    if !color {
+        return drawing;
+    }
+    let (word, code) = match diagnostic.severity {
+        Severity::Error => ("error", "31"),
+        Severity::Warning => ("warning", "33"),
+    };
+    let painted = |line: &str| match (line.strip_prefix(word), line.split_once("     │ ")) {
+        (Some(rest), _) => format!("\x1b[1;{code}m{word}\x1b[0m{rest}"),
+        (None, Some(("", carets))) => format!("     │ \x1b[{code}m{carets}\x1b[0m"),
+        _ => line.to_string(),
+    };
+    drawing.split('\n').map(painted).collect::<Vec<_>>().join("\n")
+}
+
 /// Tabs as one space and control characters as `?`, so that carets line up and nothing reaches the terminal raw.
 fn printable(text: &str) -> String {
     text.chars()
@@ -63,4 +82,21 @@ fn printable(text: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Span;
+
+    #[test]
+    fn colours_and_escapes_leave_the_drawing_as_it_is() {
+        let source = SourceText::new("-c", "SELECT wrod");
+        let error = Diagnostic::error("no `wrod`\u{1b}[2J").at(Span::new(7, 11)).note("in sight: word");
+        let plain = draw_for_terminal(&error, Some(&source), false);
+        assert_eq!(plain, "error: no `wrod`\\x1b[2J\n   1 │ SELECT wrod\n     │        ^^^^\n   in sight: word\n");
+        let colored = draw_for_terminal(&error, Some(&source), true);
+        assert_eq!(colored.replace("\x1b[1;31m", "").replace("\x1b[31m", "").replace("\x1b[0m", ""), plain);
+        assert!(colored.starts_with("\x1b[1;31merror\x1b[0m: "));
+    }
 }

@@ -7,7 +7,7 @@ mod draw;
 mod printable;
 mod text;
 
-pub use draw::draw;
+pub use draw::{draw, draw_for_terminal};
 pub use printable::{printable, printable_lines};
 pub use text::SourceText;
 

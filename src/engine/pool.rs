@@ -4,7 +4,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 
 /// Bytes of stack of threads that evaluate expressions: a chain of thousands of operators is walked by recursion. Only
 /// what is used takes memory.
-pub(super) const STACK: usize = 256 << 20;
+pub const STACK: usize = 256 << 20;
 
 /// Threads that do the CPU work of batches; a query's own thread only waits and decides.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use super::command::{Command, parse};
 use super::complete::{self, Names};
 use super::printer::PromptWriter;
 use super::{Asked, GLANCE, dashboard, highlight, history, say, status, stop_all};
-use crate::diagnostic::{Diagnostic, SourceText, Span, draw, printable_lines};
+use crate::diagnostic::{Diagnostic, SourceText, Span, draw_for_terminal, printable_lines};
 use crate::engine::clock::{Clock, SystemClock};
+use crate::engine::pool::STACK;
 use crate::engine::sink::console::{Format, Output, TableStyle};
 use crate::lang::{is_complete, split};
 use crate::session::{Answer, Bounded, Entry, Outcome, Session, SessionOptions, Surface};
@@ -24,16 +25,16 @@ const PROMPT_STYLE: TableStyle = TableStyle { rows: Some(1000), cell: Some(120),
 /// How many scripts may be within one another.
 const MAX_DEPTH: usize = 16;
 
-/// Runs the prompt until the user leaves. `dashboards`: both ends are a terminal.
+/// Runs the prompt until the user leaves. `dashboards`: both ends are a terminal; `arguments` are the values of `:name`.
 ///
 /// # Errors
 /// When the session or the terminal cannot be set up.
-pub fn run(color: bool, dashboards: bool) -> Result<(), Diagnostic> {
+pub fn run(color: bool, dashboards: bool, arguments: Vec<(String, String)>) -> Result<(), Diagnostic> {
     let writer = PromptWriter::default();
     let output = Output::new(Format::Table, Box::new(writer.clone()), true, Box::new(|| {})).style(PROMPT_STYLE);
     let surface = if dashboards { Surface::Prompt } else { Surface::Script };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let session = Session::new(SessionOptions { output: Arc::new(output), surface, arguments: Vec::new(), clock })?;
+    let session = Session::new(SessionOptions { output: Arc::new(output), surface, arguments, stdin_is_data: false, clock })?;
     let asked = Asked::listen(session.queries().clone()).map_err(terminal)?;
     let mut editor = editor(color).map_err(terminal)?;
     let history = history::file();
@@ -45,7 +46,7 @@ pub fn run(color: bool, dashboards: bool) -> Result<(), Diagnostic> {
         writer.attach(printer);
     }
     say(&format!("eddy {} · type a query, .help or .demo\n", env!("CARGO_PKG_VERSION")));
-    let mut prompt = Prompt { session, asked, editor, history, dashboards, timing: false, told: Vec::new() };
+    let mut prompt = Prompt { session, asked, editor, history, dashboards, color, timing: false, told: Vec::new() };
     prompt.read_all();
     stop_all(prompt.session.queries(), &prompt.asked);
     Ok(())
@@ -57,6 +58,7 @@ struct Prompt {
     editor: Editor<Typing, FileHistory>,
     history: Option<PathBuf>,
     dashboards: bool,
+    color: bool,
     timing: bool,
     told: Vec<String>,
 }
@@ -154,7 +156,7 @@ impl Prompt {
             let text = &source.text[statement.span.range()];
             let done = self.session.execute(text).and_then(|outcome| self.finish(outcome, source, statement.span, depth));
             if let Err(error) = done {
-                complain(&error, source, statement.span);
+                complain(&error, source, statement.span, self.color);
                 return;
             }
             if self.timing {
@@ -169,7 +171,7 @@ impl Prompt {
 
     fn finish(&mut self, outcome: Outcome, source: &SourceText, span: Span, depth: usize) -> Result<(), Diagnostic> {
         for warning in &outcome.warnings {
-            complain(warning, source, span);
+            complain(warning, source, span, self.color);
         }
         for note in &outcome.notes {
             say(&printable_lines(&format!("  {note}\n")));
@@ -198,6 +200,7 @@ impl Prompt {
         let worker = Arc::clone(&bounded);
         std::thread::Builder::new()
             .name("bounded".to_string())
+            .stack_size(STACK)
             .spawn(move || {
                 // Nobody waits any more after Ctrl-C.
                 let _ = sender.send(worker.run());
@@ -271,7 +274,7 @@ impl Prompt {
             Some(_) if !self.dashboards => say("  the dashboard needs a terminal on standard output\n"),
             Some(chosen) => {
                 if let Err(error) = dashboard::open(entries, chosen, self.session.settings().zone(), &self.asked) {
-                    say(&draw(&error, None));
+                    say(&draw_for_terminal(&error, None, self.color));
                 }
             }
         }
@@ -326,11 +329,11 @@ fn editor(color: bool) -> rustyline::Result<Editor<Typing, FileHistory>> {
 }
 
 /// A message over the text that was typed.
-fn complain(diagnostic: &Diagnostic, source: &SourceText, statement: Span) {
+fn complain(diagnostic: &Diagnostic, source: &SourceText, statement: Span, color: bool) {
     let mut diagnostic = diagnostic.clone();
     let start = statement.start as usize;
     diagnostic.span = diagnostic.span.map(|s| Span::new(start + s.start as usize, start + s.end as usize));
-    say(&printable_lines(&draw(&diagnostic, Some(source))));
+    say(&draw_for_terminal(&diagnostic, Some(source), color));
 }
 
 fn terminal(error: impl std::fmt::Display) -> Diagnostic {

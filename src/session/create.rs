@@ -32,6 +32,11 @@ impl Session {
                 .at(format.span)
                 .label(format!("CREATE STREAM {} USING {lower}", quote_if_needed(&name.name))));
         }
+        if lower == "stdin" && !self.options.stdin_is_data {
+            return Err(Diagnostic::error("standard input is where the statements come from here")
+                .at(format.span)
+                .note("do: give the script as a file or with -c, then standard input is data: nc host 9999 | eddy run FILE"));
+        }
         let declared = columns.map(distinct_columns).transpose()?;
         let inferred = declared.is_none();
         let pairs: Vec<(String, String)> = options.iter().map(|o| (o.key.clone(), o.value.clone())).collect();
@@ -74,15 +79,9 @@ impl Session {
     /// sender until the first query.
     fn watch(&mut self, source: &SourceDef) -> Result<String, Diagnostic> {
         let receiver = socket::watch(&source.name, &source.options, self.options.clock.clone(), &self.resources)?;
-        let state = match receiver.settled(PATIENCE) {
-            Connection::Connected => " · connected".to_string(),
-            Connection::Listening(address) => format!(" · listening on {address}"),
-            Connection::Refused(_) => " · nobody listens there yet; it keeps trying".to_string(),
-            Connection::PeerClosed => " · the peer closed; it keeps trying".to_string(),
-            Connection::Connecting(_) | Connection::Ready | Connection::Ended => " · connecting".to_string(),
-        };
+        let state = connection_text(&receiver.settled(PATIENCE));
         self.watched.insert(source.name.to_lowercase(), receiver);
-        Ok(state)
+        Ok(format!(" · {state}"))
     }
 
     pub(super) fn create_table_as(
@@ -247,6 +246,19 @@ fn describe_new(source: &SourceDef, inferred: bool) -> String {
         line.push_str(" · schema inferred");
     }
     line
+}
+
+/// Whether a source can be read, in words.
+pub(super) fn connection_text(connection: &Connection) -> String {
+    match connection {
+        Connection::Ready => "ready".to_string(),
+        Connection::Connected => "connected".to_string(),
+        Connection::Listening(address) => format!("listening on {address}"),
+        Connection::Refused(_) => "nobody listens there yet; it keeps trying".to_string(),
+        Connection::PeerClosed => "the peer closed; it keeps trying".to_string(),
+        Connection::Connecting(_) => "connecting".to_string(),
+        Connection::Ended => "ended".to_string(),
+    }
 }
 
 /// `(word STRING, n BIGINT)`

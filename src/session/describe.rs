@@ -1,6 +1,6 @@
 //! DESCRIBE and EXPLAIN.
 
-use super::create::kind_name;
+use super::create::{connection_text, kind_name};
 use super::rows::text;
 use super::show::{options_text, state_name, state_rows, table};
 use super::start::trigger_text;
@@ -76,7 +76,13 @@ fn describe_query(entry: &Entry) -> Outcome {
     for source in &snapshot.sources {
         add(
             "source",
-            format!("{} · {} · {:?} · {} rows received", source.stream, source.description, source.connection, source.received_rows),
+            format!(
+                "{} · {} · {} · {} rows received",
+                source.stream,
+                source.description,
+                connection_text(&source.connection),
+                source.received_rows
+            ),
         );
     }
     if let Some(last) = snapshot.progress.back() {

@@ -19,7 +19,7 @@ mod show;
 mod start;
 mod system;
 
-pub use headless::headless;
+pub use headless::{HeadlessRun, headless};
 pub use queries::{Entry, Queries, is_over};
 pub use script::{ScriptOptions, run_script};
 pub use settings::{SETTINGS, SettingTable};
@@ -47,6 +47,8 @@ pub struct SessionOptions {
     pub surface: Surface,
     /// Values of `:name`, as text.
     pub arguments: Vec<(String, String)>,
+    /// Standard input is neither the prompt nor the script, so USING stdin may read it.
+    pub stdin_is_data: bool,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

@@ -5,7 +5,7 @@
 
 use super::queries::{Entry, is_over};
 use super::{Answer, Outcome, Session};
-use crate::diagnostic::{Diagnostic, SourceText, Span, draw, printable_lines};
+use crate::diagnostic::{Diagnostic, SourceText, Span, draw_for_terminal, printable_lines};
 use crate::engine::sink::console::Format;
 use crate::lang::split;
 use std::io::Write;
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct ScriptOptions {
     /// Go on after a statement that failed.
     pub keep_going: bool,
+    /// Colour in messages.
+    pub color: bool,
 }
 
 /// How many scripts may be within one another.
@@ -26,7 +28,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// Runs a script to its end; errors go to standard error. Gives whether all went well.
 pub fn run_script(session: &mut Session, source: &SourceText, options: ScriptOptions) -> bool {
-    let mut run = Run { session, options, failed: false };
+    let mut run = Run { session, options, failed: false, told: Vec::new() };
     run.statements(source, 0);
     run.await_started();
     !run.failed
@@ -36,6 +38,8 @@ struct Run<'a> {
     session: &'a mut Session,
     options: ScriptOptions,
     failed: bool,
+    /// Runs whose failure AWAIT told already.
+    told: Vec<String>,
 }
 
 impl Run<'_> {
@@ -64,11 +68,11 @@ impl Run<'_> {
     /// Shows what came of a statement and waits for what it has to wait for.
     fn finish(&mut self, outcome: Outcome, depth: usize, place: &Place<'_>) -> Result<(), Diagnostic> {
         for warning in &outcome.warnings {
-            complain(warning, Some(place));
+            complain(warning, Some(place), self.options.color);
         }
         if self.session.output().format() == Format::Table {
             for note in &outcome.notes {
-                say(&format!("  {note}\n"));
+                say(&printable_lines(&format!("  {note}\n")));
             }
         }
         let origin = self.session.origin();
@@ -85,8 +89,11 @@ impl Run<'_> {
             }
             Answer::Preview(entry) => ended(&entry, None)?,
             Answer::Wait { entry, timeout } => {
-                // A failure is reported once: at the end of the script, for the statement that started the query.
-                entry.handle.wait(timeout);
+                let done = ended(&entry, timeout);
+                if done.is_err() {
+                    self.told.push(entry.handle.snapshot().run_id);
+                }
+                done?;
             }
             Answer::Script { path, .. } if depth >= MAX_DEPTH => {
                 return Err(Diagnostic::error(format!("`{path}` is the {MAX_DEPTH}th script within another; does it read itself?")));
@@ -106,6 +113,9 @@ impl Run<'_> {
             let over: Vec<Entry> = waiting.iter().filter(|e| is_over(e)).cloned().collect();
             waiting.retain(|e| !over.iter().any(|o| o.statement == e.statement && o.name == e.name));
             for entry in over {
+                if self.told.contains(&entry.handle.snapshot().run_id) {
+                    continue;
+                }
                 if let Err(error) = ended(&entry, None) {
                     self.session.number(entry.statement);
                     self.report(&error, None);
@@ -123,7 +133,7 @@ impl Run<'_> {
     /// An error on standard error, and in the output where that has a line for it.
     fn report(&mut self, error: &Diagnostic, place: Option<&Place<'_>>) {
         self.failed = true;
-        complain(error, place);
+        complain(error, place, self.options.color);
         if self.options.keep_going {
             let statement = self.session.origin().statement;
             // The output has its own way to say that it is closed or broken.
@@ -153,20 +163,16 @@ fn ended(entry: &Entry, timeout: Option<Duration>) -> Result<(), Diagnostic> {
 }
 
 /// Draws a message over the whole script, so that the line numbers are the script's.
-fn complain(diagnostic: &Diagnostic, place: Option<&Place<'_>>) {
+fn complain(diagnostic: &Diagnostic, place: Option<&Place<'_>>, color: bool) {
     let mut diagnostic = diagnostic.clone();
-    let drawing = match place {
-        Some(Place { source, span }) => {
-            let start = span.start as usize;
-            diagnostic.span = diagnostic.span.map(|s| Span::new(start + s.start as usize, start + s.end as usize));
-            draw(&diagnostic, Some(source))
-        }
-        None => draw(&diagnostic, None),
-    };
-    say(&drawing);
+    if let Some(Place { span, .. }) = place {
+        let start = span.start as usize;
+        diagnostic.span = diagnostic.span.map(|s| Span::new(start + s.start as usize, start + s.end as usize));
+    }
+    say(&draw_for_terminal(&diagnostic, place.map(|p| p.source), color));
 }
 
 /// Standard error may be closed; then there is nobody to tell.
 fn say(text: &str) {
-    let _ = std::io::stderr().write_all(printable_lines(text).as_bytes());
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

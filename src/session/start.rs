@@ -236,7 +236,11 @@ fn trigger_of(clause: Option<&(TriggerDef, Span)>) -> Result<Trigger, Diagnostic
 }
 
 /// The mode, checked against the plan; with the words that say why, when nobody asked for one.
-fn mode_of(plan: &LogicalPlan, clause: Option<&(OutputModeDef, Span)>, query: &ast::Query) -> Result<(OutputMode, Option<String>), Diagnostic> {
+fn mode_of(
+    plan: &LogicalPlan,
+    clause: Option<&(OutputModeDef, Span)>,
+    query: &ast::Query,
+) -> Result<(OutputMode, Option<String>), Diagnostic> {
     let (mode, span) = match clause {
         None => {
             let mode = streaming::default_mode(plan);
