@@ -59,7 +59,12 @@ impl Session {
                 Relation::Source(s) => vec![text(&s.name), text(&s.format), text(schema_text(&s.columns)), text(options_text(&s.options))],
                 Relation::Memory(m) => {
                     let held: usize = self.resources.table(&m.name).map_or(0, |t| t.frames.iter().map(crate::engine::Frame::rows).sum());
-                    vec![text(&m.name), text("memory"), text(schema_text(&m.columns)), text(format!("{held} rows"))]
+                    vec![
+                        text(&m.name),
+                        text("memory"),
+                        text(schema_text(&m.columns)),
+                        text(if held == 1 { "1 row".to_string() } else { format!("{held} rows") }),
+                    ]
                 }
                 Relation::View(v) => vec![text(&v.name), text(v.query.to_string())],
             })

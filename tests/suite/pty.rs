@@ -113,6 +113,13 @@ impl Screen {
         self.wait_for(&format!("{text:?} and a prompt below"), |screen| screen.trim_end().ends_with("eddy>") && screen.contains(text))
     }
 
+    /// Leaves by Ctrl-D at a fresh prompt, and waits for the program's end.
+    fn leave(mut self) -> (u32, String, tempfile::TempDir) {
+        self.wait_for("prompt", |screen| screen.trim_end().ends_with("eddy>"));
+        self.press("\u{4}");
+        self.end()
+    }
+
     /// Waits for the program's end.
     fn end(mut self) -> (u32, String, tempfile::TempDir) {
         let (lock, changed) = &*self.seen;
@@ -134,8 +141,7 @@ fn a_statement_goes_on_until_its_semicolon() {
     screen.line("  2 AS b;");
     let text = screen.wait_prompt_after("| one;two | 2 |");
     assert!(text.contains("  ... "), "{text}");
-    screen.press("\u{4}");
-    assert_eq!(screen.end().0, 0);
+    assert_eq!(screen.leave().0, 0);
 }
 
 #[test]
@@ -156,10 +162,10 @@ fn control_c_clears_the_statement() {
     screen.line("SELECT 'not");
     screen.wait("  ... ");
     screen.press("\u{3}");
+    screen.wait_for("second prompt", |text| text.matches("eddy>").count() == 2);
     screen.line("SELECT 'yes' AS a;");
     screen.wait("| yes |");
-    screen.press("\u{4}");
-    assert_eq!(screen.end().0, 0);
+    assert_eq!(screen.leave().0, 0);
 }
 
 #[test]
@@ -172,8 +178,7 @@ fn tab_completes_and_the_history_is_for_the_user_alone() {
     screen.wait("SELECT * FROM a_rather_long_name");
     screen.line(";");
     screen.wait_prompt_after("|     7 |");
-    screen.press("\u{4}");
-    let (code, _, state) = screen.end();
+    let (code, _, state) = screen.leave();
     assert_eq!(code, 0);
     let history = state.path().join("eddy/history");
     assert_eq!(std::fs::metadata(&history).expect("a history").permissions().mode() & 0o777, 0o600);
@@ -189,8 +194,7 @@ fn help_and_timing() {
     screen.wait("timing is on");
     screen.line("SELECT 1 AS a;");
     screen.wait_for("a time", |text| text.lines().any(|l| l.trim_end().ends_with(" ms") && l.starts_with("  ")));
-    screen.press("\u{4}");
-    assert_eq!(screen.end().0, 0);
+    assert_eq!(screen.leave().0, 0);
 }
 
 #[test]
@@ -206,8 +210,7 @@ fn a_started_query_is_shown_above_the_prompt_and_stopped_at_the_end() {
     screen.wait("counts · stopped after");
     screen.line("SELECT n >= 0 AS counted FROM counts;");
     screen.wait("true");
-    screen.press("\u{4}");
-    assert_eq!(screen.end().0, 0);
+    assert_eq!(screen.leave().0, 0);
 }
 
 #[test]
@@ -240,8 +243,7 @@ fn a_preview_opens_the_dashboard_and_q_comes_back() {
     screen.wait_for("prompt", |text| text.trim_end().ends_with("eddy>"));
     screen.line("SELECT 'back' AS where_am_i;");
     screen.wait("| back");
-    screen.press("\u{4}");
-    let (code, raw, _) = screen.end();
+    let (code, raw, _) = screen.leave();
     assert_eq!(code, 0);
     assert!(raw.contains("\u{1b}[?1049h") && raw.contains("\u{1b}[?1049l"), "the other screen was entered and left");
 }
@@ -254,6 +256,5 @@ fn control_c_in_a_preview_comes_back_to_the_prompt() {
     screen.wait("1 result");
     screen.press("\u{3}");
     screen.wait_for("prompt", |text| text.trim_end().ends_with("eddy>"));
-    screen.press("\u{4}");
-    assert_eq!(screen.end().0, 0);
+    assert_eq!(screen.leave().0, 0);
 }

@@ -8,21 +8,49 @@ use std::net::TcpListener;
 fn orders_by_status() {
     let output = run(&["run", "samples/orders_by_status.sql"]);
     assert!(output.status.success(), "{}", err(&output));
-    insta::assert_snapshot!(out(&output), @"");
+    insta::assert_snapshot!(out(&output), @r"
+    Batch: 0
+    +----------+--------+--------+
+    | status   | orders |  total |
+    +----------+--------+--------+
+    | new      |      4 | 434.49 |
+    | paid     |      2 | 262.00 |
+    | returned |      1 |  19.90 |
+    | shipped  |      1 |  75.25 |
+    +----------+--------+--------+
+    ");
 }
 
 #[test]
 fn json_filter() {
     let output = run(&["run", "samples/json_filter.sql"]);
     assert!(output.status.success(), "{}", err(&output));
-    insta::assert_snapshot!(out(&output), @"");
+    insta::assert_snapshot!(out(&output), @r"
+    Batch: 0
+    +---------+-------+-----+--------+---------+
+    | service | level |  ms | user   | user_id |
+    +---------+-------+-----+--------+---------+
+    | pay     | error | 830 | Grace  | 3       |
+    | cart    | warn  | 260 | Edsger | 1       |
+    | cart    | error |  45 | nobody | NULL    |
+    +---------+-------+-----+--------+---------+
+    ");
 }
 
 #[test]
 fn stream_static_join() {
     let output = run(&["run", "samples/stream_static_join.sql"]);
     assert!(output.status.success(), "{}", err(&output));
-    insta::assert_snapshot!(out(&output), @"");
+    insta::assert_snapshot!(out(&output), @r"
+    +-----------+--------+--------+
+    | city      | orders |  total |
+    +-----------+--------+--------+
+    | New York  |      3 | 361.99 |
+    | Rotterdam |      1 | 310.10 |
+    | (unknown) |      1 |  75.25 |
+    | London    |      3 |  44.30 |
+    +-----------+--------+--------+
+    ");
 }
 
 /// The word count over a socket, which a listener of the test serves as `nc -lk` would.

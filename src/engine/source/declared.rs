@@ -130,6 +130,14 @@ impl<'a> Declared<'a> {
         EngineError::user(format!("option {name} of {} is '{text}', but must be {wanted}", self.format))
     }
 
+    /// What to say of an option that was probably meant to be `name`, where `name` is missing.
+    pub(crate) fn misspelt(&self, name: &'static str) -> Option<EngineError> {
+        let slip = |key: &str| !key.eq_ignore_ascii_case(name) && nearest(key, [name]).is_some();
+        let (key, _) =
+            self.options.iter().find(|(key, _)| slip(key) && !self.asked.borrow().iter().any(|a| a.eq_ignore_ascii_case(key)))?;
+        Some(EngineError::user(format!("{} has no option {key}", self.format)).help(format!("did you mean {name}?")))
+    }
+
     /// Refuses options that nobody asked for.
     pub(crate) fn finish(&self) -> Result<(), EngineError> {
         let asked = self.asked.borrow();

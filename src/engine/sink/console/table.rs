@@ -50,7 +50,7 @@ pub(super) fn write_table(
     }
     let rest = frame.rows() - shown;
     if rest > 0 {
-        let _ = writeln!(out, "… {} more of {}", counted(rest, "row"), frame.rows());
+        let _ = writeln!(out, "… {rest} more {} of {}", if rest == 1 { "row" } else { "rows" }, frame.rows());
     }
     Ok(())
 }

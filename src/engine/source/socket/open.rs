@@ -60,9 +60,11 @@ fn receiver(name: &str, options: &SocketOptions, clock: Arc<dyn Clock>, resource
 
 /// The receiver's options.
 fn read(declared: &Declared<'_>) -> Result<SocketOptions, EngineError> {
-    let missing = |what: &str| {
-        EngineError::user(format!("a socket stream needs the {what} to read from"))
-            .help("for example OPTIONS (host 'localhost', port 9999)")
+    let missing = |what: &'static str| {
+        declared.misspelt(what).unwrap_or_else(|| {
+            EngineError::user(format!("a socket stream needs the {what} to read from"))
+                .help("for example OPTIONS (host 'localhost', port 9999)")
+        })
     };
     let mode = socket_mode(declared)?;
     let host = match declared.text("host").map(str::trim) {
