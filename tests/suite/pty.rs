@@ -201,13 +201,13 @@ fn help_and_timing() {
 fn a_started_query_is_shown_above_the_prompt_and_stopped_at_the_end() {
     let mut screen = Screen::prompt();
     screen.line("CREATE STREAM ticks USING rate OPTIONS (rowsPerSecond 100);");
-    screen.wait("ticks (timestamp TIMESTAMP, value BIGINT) · rate");
+    screen.wait_prompt_after("ticks (timestamp TIMESTAMP, value BIGINT) · rate");
     screen.line("START counts AS SELECT count(*) AS n FROM STREAM ticks INTO memory OUTPUT MODE complete;");
-    screen.wait("counts · running · complete mode");
+    screen.wait_prompt_after("counts · running · complete mode");
     screen.line("SHOW QUERIES;");
-    screen.wait("| counts |");
+    screen.wait_prompt_after("| counts |");
     screen.line("STOP counts;");
-    screen.wait("counts · stopped after");
+    screen.wait_prompt_after("counts · stopped after");
     screen.line("SELECT n >= 0 AS counted FROM counts;");
     screen.wait("true");
     assert_eq!(screen.leave().0, 0);
