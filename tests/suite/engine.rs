@@ -221,7 +221,7 @@ fn difference(case: &Json) -> Option<String> {
 }
 
 /// Groups of cases that only later parts of the engine can answer.
-const LATER: &[&str] = &["session", "stream_join", "join"];
+const LATER: &[&str] = &[];
 
 #[test]
 fn batches_are_those_of_spark() {

@@ -26,6 +26,7 @@ mod session_samples;
 mod session_scripts;
 mod socket;
 mod spark;
+mod stateful;
 mod streams;
 mod tables;
 mod tidy;
