@@ -291,6 +291,8 @@ impl Partition {
         self.remove(&gone);
         self.saved.clear();
         self.kept.clear();
+        // A later batch may fail before it gets here: there must be nothing left to undo.
+        self.fresh.clear();
     }
 
     fn rollback(&mut self) {
@@ -396,6 +398,8 @@ mod tests {
         table.close(2);
         assert_eq!(table.stats().rows, 1);
         table.commit();
+        // The next batch fails before it reaches the table.
+        table.rollback();
         assert_eq!(groups(&table, Emit::All, &pool), [(3, 1, 7)]);
     }
 

@@ -351,6 +351,8 @@ impl Partition {
     pub(super) fn commit(&mut self) {
         let gone = [0, 1].map(|side| self.sides[side].expired.drain(..).map(|(_, slot)| slot).collect::<Vec<_>>());
         self.remove(&gone);
+        // A later batch may fail before it gets here: there must be nothing left to undo.
+        self.sides.iter_mut().for_each(Kept::begin);
     }
 
     pub(super) fn rollback(&mut self) {
