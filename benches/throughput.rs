@@ -5,6 +5,9 @@
 //! `python3`, or `$BENCH_PYTHON`, has polars), and prints medians: rows/s, the ratio to polars, and where
 //! a batch's time goes.
 
+#![expect(clippy::print_stdout, reason = "the figures are the output")]
+#![expect(clippy::disallowed_methods, reason = "whole processes are timed from outside, with the machine's clock")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

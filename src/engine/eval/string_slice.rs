@@ -28,8 +28,7 @@ impl<'a> Slices<'a> {
     pub(super) fn push(&mut self, row: usize, start: usize, end: usize) {
         let row = if self.source.len() == 1 { 0 } else { row };
         // Slicing checks the range and the boundaries, which is what makes the views below sound.
-        let piece = &self.source.value(row)[start..end];
-        let piece = piece.as_bytes();
+        let piece = self.source.value(row)[start..end].as_bytes();
         let view = self.source.views()[row];
         self.views.push(if piece.len() <= View::MAX_INLINE_SIZE as usize {
             View::new_inline(piece)
