@@ -191,6 +191,10 @@ impl<'a> Builder<'a> {
             .resources
             .table(name)
             .ok_or_else(|| EngineError::data("TABLE_OR_VIEW_NOT_FOUND", format!("the table {name} holds no rows any more")))?;
+        // The table of a query that has not had a batch yet.
+        if table.frames.is_empty() {
+            return Ok(Node::Frames(Vec::new()));
+        }
         // The plan may read fewer columns than the table has, in its own order.
         let positions = columns
             .iter()
