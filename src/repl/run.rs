@@ -20,7 +20,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// What a table shows of a result at the prompt: more scrolls away unread.
-const PROMPT_STYLE: TableStyle = TableStyle { rows: Some(1000), cell: Some(120), vertical: false, width: None };
+const PROMPT_STYLE: TableStyle = TableStyle { rows: Some(1000), cell: Some(120), vertical: false };
 
 /// How many scripts may be within one another.
 const MAX_DEPTH: usize = 16;
@@ -34,8 +34,7 @@ pub fn run(color: bool, dashboards: bool, arguments: Vec<(String, String)>) -> R
     let output = Output::new(Format::Table, Box::new(writer.clone()), true, Box::new(|| {})).style(PROMPT_STYLE);
     let surface = if dashboards { Surface::Prompt } else { Surface::Script };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let output = Arc::new(output);
-    let session = Session::new(SessionOptions { output: Arc::clone(&output), surface, arguments, stdin_is_data: false, clock })?;
+    let session = Session::new(SessionOptions { output: Arc::new(output), surface, arguments, stdin_is_data: false, clock })?;
     let asked = Asked::listen(session.queries().clone()).map_err(terminal)?;
     let mut editor = editor(color).map_err(terminal)?;
     let history = history::file();
@@ -47,7 +46,7 @@ pub fn run(color: bool, dashboards: bool, arguments: Vec<(String, String)>) -> R
         writer.attach(printer);
     }
     say(&format!("eddy {} · type a query, .help or .demo\n", env!("CARGO_PKG_VERSION")));
-    let mut prompt = Prompt { session, output, asked, editor, history, dashboards, color, timing: false, told: Vec::new() };
+    let mut prompt = Prompt { session, asked, editor, history, dashboards, color, timing: false, told: Vec::new() };
     prompt.read_all();
     stop_all(prompt.session.queries(), &prompt.asked);
     Ok(())
@@ -55,7 +54,6 @@ pub fn run(color: bool, dashboards: bool, arguments: Vec<(String, String)>) -> R
 
 struct Prompt {
     session: Session,
-    output: Arc<Output>,
     asked: Arc<Asked>,
     editor: Editor<Typing, FileHistory>,
     history: Option<PathBuf>,
@@ -87,12 +85,7 @@ impl Prompt {
                     }
                     Command::Dash(name) => self.dash(name.as_deref()),
                 },
-                Read::Text(text) => {
-                    if let Some((columns, _)) = self.editor.dimensions() {
-                        self.output.fit(usize::from(columns));
-                    }
-                    self.run_all(&SourceText::new("<prompt>", text), 0);
-                }
+                Read::Text(text) => self.run_all(&SourceText::new("<prompt>", text), 0),
                 Read::Cleared => {}
                 Read::Leave => return,
             }

@@ -14,7 +14,7 @@ use crate::engine::sink::{Sink, SinkBatch};
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::Column;
 use std::io::{ErrorKind, Write};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How rows are written.
@@ -41,8 +41,6 @@ pub struct Origin {
 pub struct Output {
     format: Format,
     style: TableStyle,
-    /// Columns of the terminal as of the last statement; 0 where tables may be as wide as they get.
-    width: AtomicUsize,
     /// Data is escaped in every format, because a terminal would act on it.
     terminal: bool,
     target: Mutex<Box<dyn Write + Send>>,
@@ -53,8 +51,7 @@ pub struct Output {
 impl Output {
     /// Writes to `target`. `terminal` says whether that is one; `on_close` is called when nobody reads any more.
     pub fn new(format: Format, target: Box<dyn Write + Send>, terminal: bool, on_close: Box<dyn Fn() + Send + Sync>) -> Output {
-        let (style, width) = (TableStyle::default(), AtomicUsize::new(0));
-        Output { format, style, width, terminal, target: Mutex::new(target), closed: AtomicBool::new(false), on_close }
+        Output { format, style: TableStyle::default(), terminal, target: Mutex::new(target), closed: AtomicBool::new(false), on_close }
     }
 
     /// With another look for tables.
@@ -62,18 +59,6 @@ impl Output {
     pub fn style(mut self, style: TableStyle) -> Output {
         self.style = style;
         self
-    }
-
-    /// From now on a table wider than this many columns is written one value a line.
-    pub fn fit(&self, width: usize) {
-        self.width.store(width, Ordering::Relaxed);
-    }
-
-    fn fitting(&self, style: TableStyle) -> TableStyle {
-        match self.width.load(Ordering::Relaxed) {
-            0 => style,
-            width => TableStyle { width: Some(width), ..style },
-        }
     }
 
     /// The format.
@@ -93,7 +78,7 @@ impl Output {
     pub fn rows(&self, origin: &Origin, columns: &[Column], frame: &Frame, zone: chrono_tz::Tz) -> Result<(), EngineError> {
         let mut text = String::new();
         match self.format {
-            Format::Table => table::write_table(&mut text, columns, frame, zone, self.fitting(self.style))?,
+            Format::Table => table::write_table(&mut text, columns, frame, zone, self.style)?,
             Format::Ndjson => ndjson::write_rows(&mut text, origin, columns, frame, zone),
             Format::Csv => {
                 csv::write_header(&mut text, columns, self.terminal);
@@ -175,7 +160,7 @@ impl Sink for ConsoleSink {
     fn write(&mut self, batch: &SinkBatch<'_>) -> Result<(), EngineError> {
         let mut text = String::new();
         match self.output.format {
-            Format::Table => table::write_batch(&mut text, &self.origin, batch, self.output.fitting(self.style))?,
+            Format::Table => table::write_batch(&mut text, &self.origin, batch, self.style)?,
             Format::Ndjson => ndjson::write_batch(&mut text, &self.origin, batch),
             Format::Csv => {
                 if !self.headed {

@@ -28,8 +28,6 @@ pub struct TableStyle {
     pub cell: Option<usize>,
     /// One value a line instead of one row a line.
     pub vertical: bool,
-    /// Columns of the terminal: a table that is wider is written one value a line. `None`: as wide as it gets.
-    pub width: Option<usize>,
 }
 
 /// A result without a heading.
@@ -45,14 +43,10 @@ pub(super) fn write_table(
     let shown = style.rows.unwrap_or(usize::MAX).min(frame.rows());
     if columns.is_empty() {
         let _ = writeln!(out, "({} without columns)", counted(frame.rows(), "row"));
+    } else if style.vertical {
+        write_vertical(out, &names, &cells, shown);
     } else {
-        let widths = widths(&names, &cells);
-        let total: usize = widths.iter().map(|w| w + 3).sum::<usize>() + 1;
-        if style.vertical || style.width.is_some_and(|most| total > most) {
-            write_vertical(out, &names, &cells, shown);
-        } else {
-            write_box(out, columns, &names, &cells, &widths, shown);
-        }
+        write_box(out, columns, &names, &cells, shown);
     }
     let rest = frame.rows() - shown;
     if rest > 0 {
@@ -102,20 +96,19 @@ fn hex(bytes: &[u8]) -> String {
     format!("[{}]", digits.join(" "))
 }
 
-/// The width of each column's widest cell or its name.
-fn widths(names: &[String], cells: &[Vec<String>]) -> Vec<usize> {
-    let widest = |(name, column): (&String, &Vec<String>)| column.iter().map(|c| c.width()).max().unwrap_or(0).max(name.width()).max(1);
-    names.iter().zip(cells).map(widest).collect()
-}
-
-fn write_box(out: &mut String, columns: &[Column], names: &[String], cells: &[Vec<String>], widths: &[usize], shown: usize) {
+fn write_box(out: &mut String, columns: &[Column], names: &[String], cells: &[Vec<String>], shown: usize) {
+    let widths: Vec<usize> = names
+        .iter()
+        .zip(cells)
+        .map(|(name, column)| column.iter().map(|c| c.width()).max().unwrap_or(0).max(name.width()).max(1))
+        .collect();
     let right: Vec<bool> = columns.iter().map(|c| c.data_type.is_numeric()).collect();
     let rule: String = widths.iter().map(|w| format!("+{}", "-".repeat(w + 2))).collect::<String>() + "+\n";
     out.push_str(&rule);
-    write_line(out, names.iter().map(String::as_str), widths, &right);
+    write_line(out, names.iter().map(String::as_str), &widths, &right);
     out.push_str(&rule);
     for row in 0..shown {
-        write_line(out, cells.iter().map(|column| column[row].as_str()), widths, &right);
+        write_line(out, cells.iter().map(|column| column[row].as_str()), &widths, &right);
     }
     out.push_str(&rule);
 }
@@ -198,7 +191,7 @@ mod tests {
     fn rows_and_cells_are_cut_and_say_so() {
         let (columns, frame) = frame();
         let mut out = String::new();
-        let style = TableStyle { rows: Some(2), cell: Some(3), vertical: true, width: None };
+        let style = TableStyle { rows: Some(2), cell: Some(3), vertical: true };
         write_table(&mut out, &columns, &frame, chrono_tz::UTC, style).expect("text");
         insta::assert_snapshot!(out, @r"
         - row 1 --------
