@@ -20,7 +20,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// What a table shows of a result at the prompt: more scrolls away unread.
-const PROMPT_STYLE: TableStyle = TableStyle { rows: Some(1000), cell: Some(120), vertical: false };
+const PROMPT_STYLE: TableStyle = TableStyle { rows: Some(1000), cell: Some(120), vertical: false, width: None };
 
 /// How many scripts may be within one another.
 const MAX_DEPTH: usize = 16;
@@ -95,6 +95,8 @@ impl Prompt {
     /// Lines up to the `;` of a statement, or one line of a dot command.
     fn read_statement(&mut self) -> Read {
         self.show_status();
+        let width = self.editor.dimensions().map_or(0, |(columns, _)| usize::from(columns));
+        self.session.output().fit(width);
         let queries = self.session.queries().named().into_iter().filter_map(|e| e.name).collect();
         let names = Names::new(self.session.catalog(), queries);
         if let Some(typing) = self.editor.helper_mut() {

@@ -34,7 +34,7 @@ impl Session {
                 text(snapshot.mode.name()),
                 text(trigger_text(snapshot.trigger)),
                 count(last.map_or(0, |p| p.batch_id + 1)),
-                Value::Double(last.map_or(0.0, |p| p.input_rows_per_second)),
+                Value::Double(last.map_or(0.0, |p| (p.input_rows_per_second * 10.0).round() / 10.0)),
                 count(state_rows(&snapshot)),
                 text(entry.sink.clone()),
                 text(snapshot.why.sentence.clone()),

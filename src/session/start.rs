@@ -8,6 +8,7 @@ use crate::catalog::{MemoryDef, Relation};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::engine::eval::{EvalContext, bind};
 use crate::engine::query::{QuerySettings, QuerySpec, start};
+use crate::engine::sink::console::Screen;
 use crate::engine::sink::{self, Sink, SinkContext};
 use crate::engine::source::rate_limit::RateSettings;
 use crate::engine::{EngineError, Frame, Resources};
@@ -204,8 +205,7 @@ impl Session {
         };
         let Some(into) = into else {
             return Ok(match self.options.surface {
-                // The query's own history of batches is what the dashboard shows.
-                Surface::Prompt => (sink::open("noop", &[], &context)?, "screen".to_string()),
+                Surface::Prompt => (Box::new(Screen), "screen".to_string()),
                 Surface::Script => (sink::standard_output(&context), "console".to_string()),
             });
         };
@@ -276,6 +276,10 @@ fn announce(name: Option<&str>, mode: OutputMode, why: Option<&str>, trigger: Tr
         line.push_str(&format!(" ({why})"));
     }
     line.push_str(" · ");
+    line.push_str(match trigger {
+        Trigger::Default | Trigger::ProcessingTime(_) => "a batch ",
+        Trigger::AvailableNow | Trigger::Once => "",
+    });
     line.push_str(&trigger_text(trigger));
     match (name, sink) {
         (Some(name), "memory") => line.push_str(&format!(" · into the table {}", quote_if_needed(name))),
@@ -288,10 +292,10 @@ fn announce(name: Option<&str>, mode: OutputMode, why: Option<&str>, trigger: Tr
 /// When batches run, in words.
 pub(super) fn trigger_text(trigger: Trigger) -> String {
     match trigger {
-        Trigger::Default => "every batch as soon as data comes".to_string(),
-        Trigger::ProcessingTime(micros) => format!("a batch every {}", duration_text(micros)),
-        Trigger::AvailableNow => "all that is there, then it ends".to_string(),
-        Trigger::Once => "one batch, then it ends".to_string(),
+        Trigger::Default => "as soon as data comes".to_string(),
+        Trigger::ProcessingTime(micros) => format!("every {}", duration_text(micros)),
+        Trigger::AvailableNow => "all that is there, then the end".to_string(),
+        Trigger::Once => "one batch, then the end".to_string(),
     }
 }
 

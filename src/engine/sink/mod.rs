@@ -128,7 +128,7 @@ const CONSOLE_DEFAULT: usize = 20;
 fn open_console(options: &[(String, String)], context: &SinkContext) -> Result<Box<dyn Sink>, EngineError> {
     let refuse =
         |key: &str, value: &str, takes: &str| Err(EngineError::user(format!("the option `{key}` cannot be '{value}': it is {takes}")));
-    let mut style = TableStyle { rows: Some(CONSOLE_DEFAULT), cell: Some(CONSOLE_DEFAULT), vertical: false };
+    let mut style = TableStyle { rows: Some(CONSOLE_DEFAULT), cell: Some(CONSOLE_DEFAULT), ..TableStyle::default() };
     if let Some(value) = option(options, "truncate") {
         style.cell = match value.to_lowercase().as_str() {
             "true" => Some(CONSOLE_DEFAULT),

@@ -14,7 +14,7 @@ use crate::engine::sink::{Sink, SinkBatch};
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::Column;
 use std::io::{ErrorKind, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How rows are written.
@@ -46,12 +46,22 @@ pub struct Output {
     target: Mutex<Box<dyn Write + Send>>,
     closed: AtomicBool,
     on_close: Box<dyn Fn() + Send + Sync>,
+    /// Columns of the terminal that tables are to fit in; 0: they may be as wide as they like.
+    width: AtomicUsize,
 }
 
 impl Output {
     /// Writes to `target`. `terminal` says whether that is one; `on_close` is called when nobody reads any more.
     pub fn new(format: Format, target: Box<dyn Write + Send>, terminal: bool, on_close: Box<dyn Fn() + Send + Sync>) -> Output {
-        Output { format, style: TableStyle::default(), terminal, target: Mutex::new(target), closed: AtomicBool::new(false), on_close }
+        Output {
+            format,
+            style: TableStyle::default(),
+            terminal,
+            target: Mutex::new(target),
+            closed: AtomicBool::new(false),
+            on_close,
+            width: AtomicUsize::new(0),
+        }
     }
 
     /// With another look for tables.
@@ -59,6 +69,17 @@ impl Output {
     pub fn style(mut self, style: TableStyle) -> Output {
         self.style = style;
         self
+    }
+
+    /// From now on tables fit in so many columns of the terminal; 0: they may be as wide as they like.
+    pub fn fit(&self, columns: usize) {
+        self.width.store(columns, Ordering::Relaxed);
+    }
+
+    /// The look of a table, narrowed to the terminal of the moment.
+    fn fitted(&self, style: TableStyle) -> TableStyle {
+        let width = self.width.load(Ordering::Relaxed);
+        TableStyle { width: (width > 0).then_some(width), ..style }
     }
 
     /// The format.
@@ -78,7 +99,7 @@ impl Output {
     pub fn rows(&self, origin: &Origin, columns: &[Column], frame: &Frame, zone: chrono_tz::Tz) -> Result<(), EngineError> {
         let mut text = String::new();
         match self.format {
-            Format::Table => table::write_table(&mut text, columns, frame, zone, self.style)?,
+            Format::Table => table::write_table(&mut text, columns, frame, zone, self.fitted(self.style))?,
             Format::Ndjson => ndjson::write_rows(&mut text, origin, columns, frame, zone),
             Format::Csv => {
                 csv::write_header(&mut text, columns, self.terminal);
@@ -160,7 +181,7 @@ impl Sink for ConsoleSink {
     fn write(&mut self, batch: &SinkBatch<'_>) -> Result<(), EngineError> {
         let mut text = String::new();
         match self.output.format {
-            Format::Table => table::write_batch(&mut text, &self.origin, batch, self.style)?,
+            Format::Table => table::write_batch(&mut text, &self.origin, batch, self.output.fitted(self.style))?,
             Format::Ndjson => ndjson::write_batch(&mut text, &self.origin, batch),
             Format::Csv => {
                 if !self.headed {
@@ -175,6 +196,20 @@ impl Sink for ConsoleSink {
 
     fn description(&self) -> String {
         "console".to_string()
+    }
+}
+
+/// The sink of a query at the prompt without INTO: the query's own history of batches is what the dashboard shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Screen;
+
+impl Sink for Screen {
+    fn write(&mut self, _: &SinkBatch<'_>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn description(&self) -> String {
+        "screen".to_string()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::engine::{EngineError, Frame};
 use crate::plan::logical::Column;
 use crate::types::DataType;
 use std::fmt::Write as _;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How much of a result a table shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct TableStyle {
     pub cell: Option<usize>,
     /// One value a line instead of one row a line.
     pub vertical: bool,
+    /// Columns of the terminal: wider cells are cut until the table fits; where even that does not help, it is written
+    /// one value a line.
+    pub width: Option<usize>,
 }
 
 /// A result without a heading.
@@ -38,12 +41,12 @@ pub(super) fn write_table(
     zone: chrono_tz::Tz,
     style: TableStyle,
 ) -> Result<(), EngineError> {
-    let cells = cells(columns, frame, zone, style)?;
-    let names: Vec<String> = columns.iter().map(|c| shorten(&printable(&c.name), style.cell)).collect();
+    let mut cells = cells(columns, frame, zone, style)?;
+    let mut names: Vec<String> = columns.iter().map(|c| shorten(&printable(&c.name), style.cell)).collect();
     let shown = style.rows.unwrap_or(usize::MAX).min(frame.rows());
     if columns.is_empty() {
         let _ = writeln!(out, "({} without columns)", counted(frame.rows(), "row"));
-    } else if style.vertical {
+    } else if style.vertical || !fits(&mut names, &mut cells, style.width) {
         write_vertical(out, &names, &cells, shown);
     } else {
         write_box(out, columns, &names, &cells, shown);
@@ -94,6 +97,43 @@ fn cells(columns: &[Column], frame: &Frame, zone: chrono_tz::Tz, style: TableSty
 fn hex(bytes: &[u8]) -> String {
     let digits: Vec<String> = bytes.iter().map(|b| format!("{b:02X}")).collect();
     format!("[{}]", digits.join(" "))
+}
+
+/// The narrowest that a column is cut to; a narrower one says nothing.
+const NARROWEST: usize = 8;
+
+/// Cuts the widest columns until the box is at most `width` wide; false, and nothing cut, where it cannot be.
+fn fits(names: &mut [String], cells: &mut [Vec<String>], width: Option<usize>) -> bool {
+    let Some(width) = width else { return true };
+    let Some(room) = width.checked_sub(3 * names.len() + 1) else { return false };
+    let widths = widths(names, cells);
+    let total = |cap: usize| widths.iter().map(|w| (*w).min(cap)).sum::<usize>();
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    let Some(cap) = (NARROWEST..=widest.max(NARROWEST)).rev().find(|cap| total(*cap) <= room) else { return false };
+    for text in names.iter_mut().chain(cells.iter_mut().flatten()).filter(|t| t.width() > cap) {
+        *text = cut(text, cap);
+    }
+    true
+}
+
+/// At most `width` columns of the terminal, the last one `…`.
+fn cut(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used >= width {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
+
+/// How wide each column's widest text is.
+fn widths(names: &[String], cells: &[Vec<String>]) -> Vec<usize> {
+    names.iter().zip(cells).map(|(name, column)| column.iter().map(|c| c.width()).max().unwrap_or(0).max(name.width()).max(1)).collect()
 }
 
 fn write_box(out: &mut String, columns: &[Column], names: &[String], cells: &[Vec<String>], shown: usize) {
@@ -191,7 +231,7 @@ mod tests {
     fn rows_and_cells_are_cut_and_say_so() {
         let (columns, frame) = frame();
         let mut out = String::new();
-        let style = TableStyle { rows: Some(2), cell: Some(3), vertical: true };
+        let style = TableStyle { rows: Some(2), cell: Some(3), vertical: true, width: None };
         write_table(&mut out, &columns, &frame, chrono_tz::UTC, style).expect("text");
         insta::assert_snapshot!(out, @r"
         - row 1 --------
@@ -202,5 +242,21 @@ mod tests {
          n   | 12…
         … 1 more row of 3
         ");
+    }
+
+    #[test]
+    fn a_table_fits_the_terminal_or_stands_upright() {
+        let (columns, frame) = frame();
+        let drawn = |width| {
+            let mut out = String::new();
+            let style = TableStyle { width: Some(width), ..TableStyle::default() };
+            write_table(&mut out, &columns, &frame, chrono_tz::UTC, style).expect("text");
+            out
+        };
+        assert_eq!(drawn(80).lines().map(UnicodeWidthStr::width).max(), Some(19));
+        assert!(drawn(18).starts_with("- row 1"), "{}", drawn(18));
+        let (mut names, mut cells) = (["text".to_string()], [vec!["漢字 and more text".to_string(), "short".to_string()]]);
+        assert!(fits(&mut names, &mut cells, Some(14)));
+        assert_eq!(cells, [["漢字 and …", "short"]]);
     }
 }
