@@ -1,6 +1,6 @@
 //! Datetime patterns: `yyyy-MM-dd HH:mm:ss` as Java's `DateTimeFormatter` reads it, with Spark's restrictions.
 //!
-//! A pattern is a list of [`Item`]s. Reading follows Java in its strict mode without regard to case:
+//! A pattern is a list of `Item`s. Reading follows Java in its strict mode without regard to case:
 //! numbers side by side share their digits as Java shares them, fractions of a second may be shorter than
 //! the pattern says, and what a text leaves out is taken from 1970-01-01 00:00:00. Writing uses English names.
 

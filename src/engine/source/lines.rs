@@ -1,6 +1,6 @@
 //! Lines in a stream of bytes: found in place, ends cut as Java's `readLine` cuts them.
 //!
-//! A receiver reads into [`Splitter::space`], says how much came with [`Splitter::filled`], takes the [`Block`] of
+//! A receiver reads into [`Splitter::space`], says how much came with [`Splitter::filled`], takes the `Block` of
 //! whole lines, and calls [`Splitter::next`] to keep only the unfinished rest. `\n`, `\r\n` and a lone `\r` end a line.
 
 use crate::diagnostic::printable;

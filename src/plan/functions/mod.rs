@@ -121,9 +121,9 @@ pub enum Accepts {
     Element,
     /// Arrays of a common type, or BINARY in all such parameters of the call, or else STRING.
     Concatenable,
-    /// STRING or ARRAY<STRING> as it is; other atomic types are cast to STRING, other arrays to ARRAY<STRING>.
+    /// STRING or `ARRAY<STRING>` as it is; other atomic types are cast to STRING, other arrays to `ARRAY<STRING>`.
     StringOrStringArray,
-    /// ARRAY<STRING>; other arrays of atomic types are cast to it.
+    /// `ARRAY<STRING>`; other arrays of atomic types are cast to it.
     StringArray,
     /// For an array in the call's first argument INT; for a map the type of its keys.
     IndexOrKey,

@@ -1,6 +1,6 @@
 //! Aggregates as columns of states, one state per slot.
 //!
-//! A [`Fold`] says what one aggregate does; [`Accumulator`] is what the table sees of it. Arguments arrive in
+//! A `Fold` says what one aggregate does; [`Accumulator`] is what the table sees of it. Arguments arrive in
 //! one of a few [`Shape`]s, so that a fold has one loop and not one per width of integer.
 
 mod collect;
