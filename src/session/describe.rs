@@ -8,6 +8,7 @@ use super::{Answer, Entry, Outcome, Session};
 use crate::catalog::Relation;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::lang::ast::{Describe, Ident, StreamingQuery};
+use crate::plan;
 use crate::plan::functions::{self, Function, Kind};
 use crate::plan::streaming;
 use crate::types::{DataType, Field, Value};
@@ -42,12 +43,10 @@ impl Session {
 
     /// The plan that would run; it is analyzed but not started, and no source is opened.
     pub(super) fn explain(&mut self, extended: bool, query: &StreamingQuery) -> Result<Outcome, Diagnostic> {
-        let (plan, warnings) = self.analyze(&query.query)?;
+        let plan::Analyzed { analyzed, plan, warnings } = self.analyze_both(&query.query)?;
         let mut out = plan.to_string();
-        if !out.ends_with('\n') {
-            out.push('\n');
-        }
         if extended {
+            out = format!("as analyzed:\n{analyzed}\nas it runs:\n{plan}");
             out.push_str(&format!("\nquery: {}\n", query.query));
             let columns: Vec<String> = plan.columns().iter().map(|c| format!("{} {}", c.name, c.data_type.sql())).collect();
             out.push_str(&format!("columns: {}\n", columns.join(", ")));

@@ -59,9 +59,14 @@ impl Session {
 
     /// The plan of a query over the session's names.
     pub(super) fn analyze(&self, query: &ast::Query) -> Result<(LogicalPlan, Vec<Diagnostic>), Diagnostic> {
-        let fold = Folder(self.eval_context());
-        let analyzed = plan::analyze(query, &self.catalog, &self.plan_settings(), &fold).map_err(|e| Diagnostic::from(*e))?;
+        let analyzed = self.analyze_both(query)?;
         Ok((analyzed.plan, analyzed.warnings))
+    }
+
+    /// The plan before and after the optimizer.
+    pub(super) fn analyze_both(&self, query: &ast::Query) -> Result<plan::Analyzed, Diagnostic> {
+        let fold = Folder(self.eval_context());
+        plan::analyze(query, &self.catalog, &self.plan_settings(), &fold).map_err(|e| Diagnostic::from(*e))
     }
 
     fn plan_settings(&self) -> plan::Settings {
