@@ -397,7 +397,11 @@ impl Analyzer<'_> {
         let inner = match function.kind {
             Kind::Aggregate => Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?)),
             Kind::Window => {
-                let args = self.arguments(call, env)?;
+                let mut args = self.arguments(call, env)?;
+                if matches!(function.name, "rank" | "dense_rank" | "percent_rank") {
+                    // Spark takes arguments here and ignores them: the order of OVER is what counts.
+                    args.clear();
+                }
                 self.apply(function, args, e)?
             }
             _ => {

@@ -76,6 +76,12 @@ impl Analyzer<'_> {
         let function = functions::find(&call.name.name);
         let mut args: Vec<(usize, Expr, &'e ast::Expr)> = Vec::new();
         for (i, argument) in call.args.iter().enumerate() {
+            if let (Some(name), Some(function)) = (&argument.name, function)
+                && !NAMED.contains(&function.name)
+            {
+                let message = format!("`{}` takes its arguments by position only, not `{} =>`", function.name, name.name);
+                return refuse(Reason::Rule { condition: "NAMED_PARAMETERS_NOT_SUPPORTED", message }, name.span);
+            }
             let position = match (&argument.name, function) {
                 (Some(name), Some(function)) => match function.params.iter().position(|p| same(p.name, &name.name)) {
                     Some(position) => position,
@@ -89,6 +95,15 @@ impl Analyzer<'_> {
             args.push((position, self.argument(&argument.value, env)?, &argument.value));
         }
         args.sort_by_key(|(position, ..)| *position);
+        if function.is_some_and(|f| f.name == "mask") && call.args.iter().any(|a| a.name.is_some()) {
+            // Parameters that are left out before a named one have their defaults.
+            for (position, default) in [(1, "X"), (2, "x"), (3, "n")] {
+                if !args.iter().any(|(p, ..)| *p == position) && args.iter().any(|(p, ..)| *p > position) {
+                    args.push((position, Expr::string(default), &call.args[0].value));
+                }
+            }
+            args.sort_by_key(|(position, ..)| *position);
+        }
         Ok(args.into_iter().map(|(_, expr, e)| (expr, e)).collect())
     }
 
@@ -227,9 +242,26 @@ impl Analyzer<'_> {
         } else {
             self.arguments(call, env)?
         };
-        for item in &call.within_group {
-            let expr = self.expr(&item.expr, env)?;
-            args.insert(0, (expr, &item.expr));
+        match (function.name, call.within_group.as_slice()) {
+            (_, []) => {}
+            ("percentile", [item]) => {
+                // percentile_cont(p) WITHIN GROUP (ORDER BY v): counted from the other end when descending.
+                let value = self.expr(&item.expr, env)?;
+                args.insert(0, (value, &item.expr));
+                if item.descending && args.len() > 1 {
+                    let one = Expr::literal(Value::Double(1.0), DataType::Double);
+                    let share = cast(args[1].0.clone(), &DataType::Double);
+                    args[1].0 = Expr::call("-", vec![one, share], DataType::Double);
+                }
+            }
+            ("mode", [item]) if args.is_empty() => {
+                let value = self.expr(&item.expr, env)?;
+                args.push((value, &item.expr));
+            }
+            (name, items) => {
+                let what = format!("WITHIN GROUP (ORDER BY …) of `{name}`");
+                return refuse(Reason::NotBuilt { what }, items[0].expr.span);
+            }
         }
         let mut ignore_nulls = call.ignore_nulls.unwrap_or(false);
         if matches!(function.name, "first" | "last" | "any_value" | "first_value" | "last_value") && args.len() == 2 {
@@ -313,6 +345,9 @@ impl Analyzer<'_> {
         })
     }
 }
+
+/// Functions whose arguments may be named, as in Spark.
+const NAMED: &[&str] = &["mask", "explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer"];
 
 /// The parameter that argument `i` belongs to; the last one repeats where the function says so.
 fn param_at(function: &'static Function, i: usize) -> &'static Param {

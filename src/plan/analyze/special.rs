@@ -106,6 +106,15 @@ impl Analyzer<'_> {
                     found => return self.unexpected(&spell(e), 1, "a DATE".to_string(), found, e.span),
                 }
             }
+            "percentile_cont" => {
+                let Some(function) = functions::find("percentile") else { return Ok(None) };
+                if call.within_group.len() != 1 || count != 1 {
+                    let expected = "one share, and WITHIN GROUP (ORDER BY value)".to_string();
+                    return refuse(Reason::WrongArgumentCount { function: name.to_string(), expected, found: count }, e.span);
+                }
+                Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?))
+            }
+            "listagg" | "string_agg" if !call.within_group.is_empty() => self.ordered_listagg(call, e, env)?,
             "decode" if count > 2 => {
                 // The result beside the first search value that equals the first argument; NULL equals NULL here.
                 let mut args = self.plain_arguments(call, env)?.into_iter();
@@ -394,9 +403,37 @@ impl Analyzer<'_> {
         }
     }
 
+    /// `listagg(x, d) WITHIN GROUP (ORDER BY x)`: the collected strings sorted, then joined; NULL of none.
+    fn ordered_listagg(&mut self, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let (Some(function), [item]) = (functions::find("collect_list"), call.within_group.as_slice()) else {
+            return refuse(Reason::NotBuilt { what: "WITHIN GROUP with several keys".to_string() }, e.span);
+        };
+        let plain = ast::Call { args: call.args.iter().take(1).cloned().collect(), within_group: vec![], ..call.clone() };
+        let collected = self.aggregate_call(function, &plain, e, env)?;
+        let key = self.expr(&item.expr, env)?;
+        if collected.args.first() != Some(&key) || key.data_type() != DataType::String {
+            return refuse(Reason::NotBuilt { what: "listagg ordered by anything but its own strings".to_string() }, item.expr.span);
+        }
+        let separator = match call.args.get(1) {
+            Some(argument) => self.expr(&argument.value, env)?,
+            None => Expr::string(""),
+        };
+        let list = Expr::Aggregate(Box::new(collected));
+        let strings = DataType::array(DataType::String);
+        let ascending = Expr::literal(Value::Boolean(!item.descending), DataType::Boolean);
+        let sorted = Expr::call("sort_array", vec![list.clone(), ascending], strings);
+        let joined = Expr::call("array_join", vec![sorted, cast(separator, &DataType::String)], DataType::String);
+        let empty = Expr::call(
+            "=",
+            vec![Expr::call("size", vec![list], DataType::Int), Expr::literal(Value::Int(0), DataType::Int)],
+            DataType::Boolean,
+        );
+        self.case_of(vec![(empty, Expr::literal(Value::Null, DataType::String))], Some(joined), e.span)
+    }
+
     /// Whether `e` is a call of an aggregate function, looked at before anything is resolved.
     pub(super) fn is_aggregate_name(name: &str) -> bool {
-        functions::find(name).is_some_and(|f| f.kind == Kind::Aggregate)
+        name == "percentile_cont" || functions::find(name).is_some_and(|f| f.kind == Kind::Aggregate)
     }
 }
 
