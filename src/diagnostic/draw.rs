@@ -28,10 +28,10 @@ pub fn draw(diagnostic: &Diagnostic, source: Option<&SourceText>) -> String {
             let line = source.line_at(line_start);
             let column = (start - line_start).min(line.len());
             let end = (span.end as usize).clamp(start, line_start + line.len().max(column));
-            let before = printable(&line[..column]);
-            let marked = printable(&line[column..(end - line_start).max(column).min(line.len())]);
+            let marked = &line[column..(end - line_start).max(column).min(line.len())];
+            let (before, marked, after) = cut(&line[..column], marked, &line[column + marked.len()..]);
             let carets = "^".repeat(marked.width().max(1));
-            out.push_str(&format!("{number:>4} │ {}\n", printable(line)));
+            out.push_str(&format!("{number:>4} │ {before}{marked}{after}\n"));
             out.push_str(&format!("     │ {}{carets}", " ".repeat(before.width())));
             if let Some(label) = &diagnostic.label {
                 out.push_str(&format!(" {label}"));
@@ -69,6 +69,22 @@ pub fn draw_for_terminal(diagnostic: &Diagnostic, source: Option<&SourceText>, c
     drawing.split('\n').map(painted).collect::<Vec<_>>().join("\n")
 }
 
+/// A line of a generated script can have thousands of characters: of those before, at and after the marked place, this
+/// many are drawn.
+const AROUND: usize = 100;
+
+/// The three parts of a line, printable, cut to what is near the marked place.
+fn cut(before: &str, marked: &str, after: &str) -> (String, String, String) {
+    let (before, marked, after) = (printable(before), printable(marked), printable(after));
+    let skipped = before.chars().count().saturating_sub(AROUND);
+    let before = if skipped > 0 { format!("…{}", before.chars().skip(skipped).collect::<String>()) } else { before };
+    let head = |text: String| match text.char_indices().nth(AROUND) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    };
+    (before, head(marked), head(after))
+}
+
 /// Tabs as one space and control characters as `?`, so that carets line up and nothing reaches the terminal raw.
 fn printable(text: &str) -> String {
     text.chars()
@@ -98,5 +114,15 @@ mod tests {
         let colored = draw_for_terminal(&error, Some(&source), true);
         assert_eq!(colored.replace("\x1b[1;31m", "").replace("\x1b[31m", "").replace("\x1b[0m", ""), plain);
         assert!(colored.starts_with("\x1b[1;31merror\x1b[0m: "));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let text = format!("{}wrod{}", "a + ".repeat(500), " + b".repeat(500));
+        let drawing = draw(&Diagnostic::error("no").at(Span::new(2000, 2004)), Some(&SourceText::new("-c", text)));
+        let lines: Vec<&str> = drawing.lines().collect();
+        assert!(lines[1].chars().count() < 250, "{drawing}");
+        let at = lines[1].chars().position(|c| c == 'w').expect("the word is drawn");
+        assert_eq!(lines[2].chars().position(|c| c == '^'), Some(at));
     }
 }

@@ -221,8 +221,7 @@ impl Analyzer<'_> {
             let (plan, scope) = self.from(&select.from)?;
             let mut env = Env::plain(scope.clone(), "INVALID_WHERE_CONDITION", "WHERE");
             let condition = self.condition(filter, "WHERE", &mut env)?;
-            let bare = ast::Select { filter: None, distinct: false, ..(**select).clone() };
-            let (plan, scope) = self.project_items(plan, scope, &bare.items, true)?;
+            let (plan, scope) = self.project_items(plan, scope, &select.items)?;
             return Ok((plan, scope, Some(condition)));
         }
         let (plan, scope) = self.query(query)?;

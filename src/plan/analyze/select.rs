@@ -65,24 +65,15 @@ impl Analyzer<'_> {
         Ok((plan, scope))
     }
 
-    /// A select list without aggregates over a relation; with `ordered` nothing but the list itself.
-    pub(super) fn project_items(
-        &mut self,
-        plan: LogicalPlan,
-        scope: Scope,
-        items: &[ast::SelectItem],
-        keep_input: bool,
-    ) -> Result<Relation> {
+    /// A select list without aggregates; the input's columns ride along unseen, for a correlated condition above.
+    pub(super) fn project_items(&mut self, plan: LogicalPlan, scope: Scope, items: &[ast::SelectItem]) -> Result<Relation> {
         let mut env = Env::new(scope.clone(), Aggregates::Allowed);
         let items = self.items(items, &mut env)?;
         let plan = self.place_windows(plan, &mut env);
         let (plan, mut exprs) = self.generated_below(plan, items);
         let outputs: Vec<_> = exprs.iter().map(|e| Column { id: e.id, name: e.name.clone(), data_type: e.expr.data_type() }).collect();
-        if keep_input {
-            // A correlated condition above still needs the input's columns.
-            let missing: Vec<_> = plan.columns().into_iter().filter(|c| !exprs.iter().any(|e| e.id == c.id)).collect();
-            exprs.extend(super::keep(&missing));
-        }
+        let missing: Vec<_> = plan.columns().into_iter().filter(|c| !exprs.iter().any(|e| e.id == c.id)).collect();
+        exprs.extend(super::keep(&missing));
         let plan = LogicalPlan::Project { input: Box::new(plan), exprs };
         Ok((plan, Scope::of(outputs, None)))
     }
