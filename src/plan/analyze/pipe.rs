@@ -19,6 +19,7 @@ impl Analyzer<'_> {
     pub(super) fn pipe(&mut self, input: Relation, operator: &PipeOperator, span: Span) -> Result<Relation> {
         match operator {
             PipeOperator::Where(condition) => self.filtered(input, condition, "WHERE"),
+            // Aggregates are allowed there, as in Spark.
             PipeOperator::Select { distinct, items } => {
                 let select = ast::Select {
                     distinct: *distinct,
@@ -32,7 +33,7 @@ impl Analyzer<'_> {
                     qualify: None,
                     span,
                 };
-                self.select_over(input, &select)
+                self.select_over(input, &select, &[])
             }
             PipeOperator::Extend(items) => self.extend(input, items),
             PipeOperator::Set(assignments) => self.set(input, assignments),
@@ -73,19 +74,6 @@ impl Analyzer<'_> {
             PipeOperator::Deduplicate { on, within_watermark } => self.deduplicate(input, on, *within_watermark),
             PipeOperator::Stateful => refuse(Reason::NotBuilt { what: "|> STATEFUL".to_string() }, span),
         }
-    }
-
-    /// `|> SELECT`: aggregates are allowed there, as in Spark.
-    fn select_over(&mut self, (plan, scope): Relation, select: &ast::Select) -> Result<Relation> {
-        if select.items.iter().any(|i| super::select::has_aggregate(&i.expr)) {
-            return self.aggregated(plan, scope, select, &[]);
-        }
-        let mut env = Env::new(scope, Aggregates::Allowed);
-        let items = self.items(&select.items, &mut env)?;
-        let plan = self.place_windows(plan, &mut env);
-        let (plan, mut exprs) = self.generated_below(plan, items);
-        let (plan, _) = self.windowed(plan, &mut exprs, None, &mut env)?;
-        self.projected(plan, exprs, super::select::OrderKeys { keys: vec![], extra: 0 }, select.distinct)
     }
 
     /// `|> EXTEND`: new columns after those that are there.

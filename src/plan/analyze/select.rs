@@ -25,11 +25,15 @@ impl Analyzer<'_> {
         if let Some(filter) = &select.filter {
             relation = self.filtered(relation, filter, "WHERE")?;
         }
+        self.select_over(relation, select, order)
+    }
+
+    /// The select list and what follows it, over a relation: a whole SELECT's, or the input of `|> SELECT`.
+    pub(super) fn select_over(&mut self, (plan, scope): Relation, select: &ast::Select, order: &[ast::SortItem]) -> Result<Relation> {
         let aggregates = select.group_by.is_some()
             || select.having.is_some()
             || select.items.iter().any(|i| has_aggregate(&i.expr))
             || order.iter().any(|o| has_aggregate(&o.expr));
-        let (plan, scope) = relation;
         if aggregates {
             return self.aggregated(plan, scope, select, order);
         }
