@@ -157,17 +157,6 @@ impl Operator for AggregateOperator {
     }
 
     fn state(&self) -> Option<StateOperatorProgress> {
-        if self.bounded {
-            return None;
-        }
-        let stats = self.table.stats();
-        Some(StateOperatorProgress {
-            operator_name: "stateStoreSave".to_string(),
-            num_rows_total: stats.rows,
-            num_rows_updated: stats.updated,
-            num_rows_removed: stats.removed,
-            num_rows_dropped_by_watermark: self.dropped,
-            memory_used_bytes: stats.bytes,
-        })
+        (!self.bounded).then(|| self.table.stats().progress("stateStoreSave", self.dropped))
     }
 }

@@ -167,17 +167,6 @@ impl Operator for SessionOperator {
     }
 
     fn state(&self) -> Option<StateOperatorProgress> {
-        if self.bounded {
-            return None;
-        }
-        let stats = self.table.stats();
-        Some(StateOperatorProgress {
-            operator_name: "sessionWindowStateStoreSaveExec".to_string(),
-            num_rows_total: stats.rows,
-            num_rows_updated: stats.updated,
-            num_rows_removed: stats.removed,
-            num_rows_dropped_by_watermark: self.dropped,
-            memory_used_bytes: stats.bytes,
-        })
+        (!self.bounded).then(|| self.table.stats().progress("sessionWindowStateStoreSaveExec", self.dropped))
     }
 }

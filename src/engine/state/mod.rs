@@ -8,4 +8,4 @@ pub mod rows;
 pub mod sessions;
 mod table;
 
-pub use table::{Emit, Prepared, StateTable};
+pub use table::{Emit, Prepared, StateTable, TableStats};

@@ -9,10 +9,10 @@
 //! touches or overlaps becomes one session. Until `commit`, the lists of touched keys and the states of touched
 //! sessions have copies.
 
-use super::Emit;
 use super::accumulator::{Accumulator, Aggregate, Updates};
 use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
+use super::{Emit, TableStats};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, number_series};
 use crate::engine::pool::Pool;
@@ -45,15 +45,6 @@ pub struct SessionOutput {
     pub results: Vec<Series>,
     /// Number of rows.
     pub rows: usize,
-}
-
-/// Figures of a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SessionStats {
-    pub rows: u64,
-    pub updated: u64,
-    pub removed: u64,
-    pub bytes: u64,
 }
 
 /// A partitioned table of sessions.
@@ -180,8 +171,8 @@ impl SessionTable {
     }
 
     /// Figures of the batch, with closed sessions counted as gone.
-    pub fn stats(&self) -> SessionStats {
-        let mut stats = SessionStats::default();
+    pub fn stats(&self) -> TableStats {
+        let mut stats = TableStats::default();
         for p in &self.partitions {
             stats.rows += (p.live - p.batch.closing.len()) as u64;
             stats.updated += p.batch.changed.len() as u64;

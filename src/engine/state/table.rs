@@ -15,6 +15,7 @@ use super::keys::{KeyBatch, KeyKind, Keys};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Cells};
 use crate::engine::pool::Pool;
+use crate::progress::StateOperatorProgress;
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
 use std::cmp::Reverse;
@@ -59,6 +60,20 @@ pub struct TableStats {
     pub updated: u64,
     pub removed: u64,
     pub bytes: u64,
+}
+
+impl TableStats {
+    /// As progress shows them, under an operator's name and with the rows it dropped as late.
+    pub fn progress(self, operator: &str, dropped: u64) -> StateOperatorProgress {
+        StateOperatorProgress {
+            operator_name: operator.to_string(),
+            num_rows_total: self.rows,
+            num_rows_updated: self.updated,
+            num_rows_removed: self.removed,
+            num_rows_dropped_by_watermark: dropped,
+            memory_used_bytes: self.bytes,
+        }
+    }
 }
 
 struct Partition {
