@@ -57,7 +57,8 @@ pub struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// For opening sources.
     pub fn source_context(&self) -> SourceContext {
-        SourceContext { wake: Arc::clone(&self.wake), clock: Arc::clone(&self.clock), zone: self.eval.zone, query: self.query.clone() }
+        let (wake, clock) = (Arc::clone(&self.wake), Arc::clone(&self.clock));
+        SourceContext { wake, clock, zone: self.eval.zone, query: self.query.clone(), folder: None }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What can go wrong while a query runs.
 
+use crate::checkpoint::storage::is_transient;
+use crate::checkpoint::{self, CheckpointError};
 use crate::diagnostic::Diagnostic;
 use std::fmt;
+use std::path::Path;
 
 /// A failure with Spark's condition where Spark has one.
 ///
@@ -127,6 +130,25 @@ impl fmt::Display for EngineError {
 }
 
 impl std::error::Error for EngineError {}
+
+impl EngineError {
+    /// A file that could not be `verb` (`written`, `read` …), with what to do; transient where trying again may help.
+    pub fn file(verb: &str, path: &Path, error: &std::io::Error) -> EngineError {
+        let failure = EngineError::external(format!("{} cannot be {verb}: {}", path.display(), checkpoint::reason(error)));
+        let failure = failure.help(checkpoint::advice(error));
+        if is_transient(error) { failure.transient() } else { failure }
+    }
+}
+
+impl From<CheckpointError> for EngineError {
+    fn from(error: CheckpointError) -> EngineError {
+        let failure = EngineError::external(error.to_string()).help(error.help());
+        match &error {
+            CheckpointError::Io { error, .. } if is_transient(error) => failure.transient(),
+            _ => failure,
+        }
+    }
+}
 
 impl From<EngineError> for Diagnostic {
     fn from(error: EngineError) -> Diagnostic {

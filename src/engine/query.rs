@@ -16,14 +16,14 @@ use super::node::{Batch, Node};
 use super::operator::BatchContext;
 use super::operator::watermark::{EventStats, SharedStats};
 use super::query_state::{Command, Shared};
-use super::sink::{Sink, SinkBatch};
+use super::sink::{Sink, SinkBatch, SinkRun};
 use super::source::rate_limit::{BatchFacts, RateSettings};
 use super::source::{self, ReadTask, Signal, Source};
 use super::trigger::{self, Data, Decision};
 use super::watermark::Watermarks;
 use super::{EngineError, Frame, Resources};
-use crate::checkpoint::Offset;
 use crate::checkpoint::recover::{self, Recovery};
+use crate::checkpoint::{Offset, Sync};
 use crate::plan::LogicalPlan;
 use crate::plan::logical::Column;
 use crate::progress::recorder::{Outcome, Phase, Recorder};
@@ -185,6 +185,9 @@ impl Runner {
             Recovery::Continue { next } | Recovery::Repeat { batch: next } => self.batch = next,
             Recovery::Damaged(how) => return Err(EngineError::external(how)),
         }
+        let query = self.shared.identity().id.clone();
+        let run = SinkRun { query, first: self.batch, checkpointed: false, sync: Sync::default() };
+        self.sink.start(&run).map_err(|e| e.within("the sink"))?;
         if matches!(self.trigger, Trigger::AvailableNow | Trigger::Once) {
             for input in &mut self.inputs {
                 input.source.freeze()?;
@@ -390,10 +393,12 @@ impl Runner {
         for (input, to) in self.inputs.iter_mut().zip(range) {
             if let Some(to) = to {
                 input.source.commit(to)?;
+                input.source.durable(to)?;
             }
         }
         self.shared.note_states(self.root.states());
         self.root.each_operator(&mut |o| o.commit());
+        self.sink.commit(self.batch).map_err(|e| e.within("the sink"))?;
         recorder.add(Phase::CommitOffsets, self.clock.ticks() - start);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::pool::Pool;
 use super::{EngineError, Frame};
+use crate::checkpoint::storage::{Disk, RealDisk};
 use crate::plan::logical::Column;
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
@@ -14,6 +15,7 @@ pub struct Resources(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
+    disk: Arc<dyn Disk>,
     tables: Mutex<BTreeMap<String, MemoryTable>>,
     shared: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
@@ -30,7 +32,17 @@ pub struct MemoryTable {
 impl Resources {
     /// Resources of a new session with `width` worker threads, one per core when it is 0.
     pub fn new(width: usize) -> Result<Resources, EngineError> {
-        Ok(Resources(Arc::new(Inner { pool: Pool::new(width)?, tables: Mutex::default(), shared: Mutex::default() })))
+        Resources::with_disk(width, Arc::new(RealDisk))
+    }
+
+    /// The same with what must survive kept on `disk`: for tests.
+    pub fn with_disk(width: usize, disk: Arc<dyn Disk>) -> Result<Resources, EngineError> {
+        Ok(Resources(Arc::new(Inner { pool: Pool::new(width)?, disk, tables: Mutex::default(), shared: Mutex::default() })))
+    }
+
+    /// Where checkpoints, write-ahead logs and file sinks are kept.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.0.disk
     }
 
     /// The worker pool.

@@ -71,6 +71,7 @@ impl Session {
             clock: self.options.clock.clone(),
             zone: self.settings.zone(),
             query: source.name.clone(),
+            folder: None,
         };
         check(&scan, &context, &self.resources)
     }

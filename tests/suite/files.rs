@@ -4,6 +4,7 @@ use crate::streams::{Stream, clock, resources, scan, texts};
 use crate::tables::{context, rows};
 use eddyline::engine::EngineError;
 use eddyline::engine::clock::ManualClock;
+use eddyline::engine::source::Earlier;
 use eddyline::engine::source::files::read_table;
 use eddyline::types::DataType;
 use std::fs::{self, File};
@@ -240,5 +241,35 @@ fn text_has_one_column() {
     for columns in [&[("a", DataType::Int)][..], &[("a", DataType::String), ("b", DataType::String)]] {
         let error = read_table(&scan("text", &options, columns), &context(), &resources()).unwrap_err().to_string();
         assert!(error.contains("text has one column"), "{error}");
+    }
+}
+
+#[test]
+fn what_was_logged_restores_the_source() {
+    let dir = TempDir::new().unwrap();
+    put(dir.path(), "a.txt", "1\n", 20);
+    put(dir.path(), "b.txt", "2\n", 10);
+    let mut first = open(&dir, &[("maxFilesPerTrigger", "1")]);
+    let one = first.source.latest(None).unwrap().unwrap();
+    let mut journal = first.source.journal(None, &one).unwrap();
+    first.source.commit(&one).unwrap();
+    let so_far = first.source.journal_so_far();
+    let two = first.source.latest(Some(&one)).unwrap().unwrap();
+    let more = first.source.journal(Some(&one), &two).unwrap();
+    assert_eq!((journal.len(), so_far.len(), more.len()), (1, 1, 1));
+    // The batch that was planned last is repeated over the same files, although others came since.
+    put(dir.path(), "c.txt", "3\n", 15);
+    for mut lines in [std::mem::take(&mut journal), so_far] {
+        lines.extend(more.clone());
+        let mut again = open(&dir, &[("maxFilesPerTrigger", "1")]);
+        let earlier = Earlier { journal: lines, committed: Some(one.clone()), planned: Some(two.clone()) };
+        again.source.restore(&earlier).unwrap();
+        let rows =
+            |s: &mut Stream, from, to| s.source.read(from, to).unwrap().into_iter().flat_map(|t| texts(&t().unwrap())).collect::<Vec<_>>();
+        assert_eq!(rows(&mut again, Some(&one), &two), ["2"]);
+        again.source.commit(&two).unwrap();
+        again.at = Some(two.clone());
+        assert_eq!(batch(&mut again), ["3"]);
+        assert_eq!(batch(&mut again), [""; 0]);
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn open(scan: &Scan, resources: &Resources, clock: Arc<dyn Clock>) -> Result<Stream, EngineError> {
         let wake = Arc::new(Signal::default());
-        let context = SourceContext { wake: Arc::clone(&wake), clock, zone: chrono_tz::UTC, query: "q".to_string() };
+        let context = SourceContext { wake: Arc::clone(&wake), clock, zone: chrono_tz::UTC, query: "q".to_string(), folder: None };
         Ok(Stream { source: open(scan, &context, resources)?, wake, at: None })
     }
 
@@ -64,6 +64,7 @@ impl Stream {
         let tasks = self.source.read(self.at.as_ref(), &end).unwrap();
         let frames = tasks.into_iter().map(|task| task().unwrap()).collect();
         self.source.commit(&end).unwrap();
+        self.source.durable(&end).unwrap();
         self.at = Some(end);
         frames
     }

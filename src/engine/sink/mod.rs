@@ -4,12 +4,27 @@ pub mod console;
 pub mod memory;
 pub mod noop;
 
+use crate::checkpoint::Sync;
 use crate::diagnostic::nearest;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Column;
 use crate::progress::OutputMode;
 use console::{ConsoleSink, Origin, Output, TableStyle};
 use std::sync::Arc;
+
+/// The run of a query that a sink is written by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkRun {
+    /// The query's id; the same in every run over one checkpoint.
+    pub query: String,
+    /// The batch that comes first. Whatever the sink holds of this one or of later ones is of a run that was cut off:
+    /// they will be written anew, and not always all of them.
+    pub first: u64,
+    /// Whether batches are numbered on over restarts.
+    pub checkpointed: bool,
+    /// What is synced before `write` returns.
+    pub sync: Sync,
+}
 
 /// One batch's result.
 pub struct SinkBatch<'a> {
@@ -33,8 +48,27 @@ pub struct SinkBatch<'a> {
 
 /// Takes each batch's rows; writing the same batch twice equals writing it once.
 pub trait Sink: Send {
-    /// Writes a batch.
+    /// Called once before the first batch: what an earlier run left half done is cleaned up.
+    ///
+    /// # Errors
+    /// A place that cannot be written to, or that belongs to another query.
+    fn start(&mut self, _run: &SinkRun) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Writes a batch. When this fails the sink is as it was before.
+    ///
+    /// # Errors
+    /// When it cannot be written; one that says `retry` is tried again after a while.
     fn write(&mut self, batch: &SinkBatch<'_>) -> Result<(), EngineError>;
+
+    /// The batch is committed: it will not be written again, unless power is lost before it is durable.
+    ///
+    /// # Errors
+    /// When the sink cannot hold to that.
+    fn commit(&mut self, _batch: u64) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// As progress names it, such as `console` or `memory(counts)`.
     fn description(&self) -> String;

@@ -10,7 +10,7 @@ use crate::engine::source::line_format::DecodeLines;
 use crate::engine::source::queue::{Cursor, Lines};
 use crate::engine::source::rate_limit::{BatchFacts, RateLimit, RateSettings};
 use crate::engine::source::receivers::Receiver;
-use crate::engine::source::{ReadTask, Signal, Source};
+use crate::engine::source::{Earlier, ReadTask, Signal, Source};
 use crate::progress::{Connection, SourceStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -177,6 +177,13 @@ impl Source for LineSource {
     fn commit(&mut self, offset: &Offset) -> Result<(), EngineError> {
         let line = self.line(Some(offset))?;
         self.cursor.release(line);
+        Ok(())
+    }
+
+    fn restore(&mut self, earlier: &Earlier) -> Result<(), EngineError> {
+        // Nothing is kept over a restart: the rows of the batch that was cut off are gone with those before it.
+        let reached = earlier.planned.as_ref().or(earlier.committed.as_ref());
+        self.state.base = reached.map(lines_of).transpose()?;
         Ok(())
     }
 

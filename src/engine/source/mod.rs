@@ -1,11 +1,12 @@
 //! Where rows come from: one source a file, behind one trait.
 
-use crate::checkpoint::Offset;
+use crate::checkpoint::{Offset, Sync};
 use crate::engine::clock::Clock;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Scan;
 use crate::progress::SourceStatus;
 use crate::types::{DataType, Field};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -37,8 +38,42 @@ pub trait Source: Send {
     /// The rows after `from` (from the start when `None`) up to and with `to`, as tasks in row order.
     fn read(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<ReadTask>, EngineError>;
 
-    /// Rows up to `offset` will not be asked for again.
+    /// Rows up to `offset` will not be asked for again by this run of the query.
     fn commit(&mut self, offset: &Offset) -> Result<(), EngineError>;
+
+    /// Rows up to `offset` will never be asked for again, not even after a power loss: what a restart would have needed
+    /// of them may go (`cleanSource`, segments of a write-ahead log). Follows `commit`, at once or some batches later.
+    ///
+    /// # Errors
+    /// What cannot be cleaned up.
+    fn durable(&mut self, _offset: &Offset) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// What a restart has to know of the rows after `from` up to `to` besides the two offsets, such as which files they
+    /// are: lines of text that only this source reads, without line ends. They are logged, and synced, with the offsets
+    /// before the batch is read. A source with a log of its own makes sure here that the rows are on disk, synced where
+    /// [`SourceFolder::sync`] says so. Called only when the query has a checkpoint.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    fn journal(&mut self, _from: Option<&Offset>, _to: &Offset) -> Result<Vec<String>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    /// Fewer lines that stand for all lines of `journal` up to the last committed offset: asked for now and then, so that
+    /// old ones can go.
+    fn journal_so_far(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Goes on where an earlier run stood. Called at most once, before anything else.
+    ///
+    /// # Errors
+    /// Lines or offsets that are none of this source's.
+    fn restore(&mut self, _earlier: &Earlier) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// What a person would want to know of it: connected or not, buffered, dropped.
     fn status(&self) -> SourceStatus;
@@ -67,6 +102,27 @@ pub trait Source: Send {
 
     /// How a batch went, for the cap.
     fn batch_ended(&mut self, _facts: &rate_limit::BatchFacts) {}
+}
+
+/// What a checkpoint knows of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// Every line that `journal` gave, or the lines of `journal_so_far` and what came after them; oldest first.
+    pub journal: Vec<String>,
+    /// Rows up to here are committed.
+    pub committed: Option<Offset>,
+    /// The end of the batch that was begun and not finished; `read` is asked for its rows first.
+    pub planned: Option<Offset>,
+}
+
+/// Where a source keeps what must survive: a directory of its own in the query's checkpoint, `sources/<i>`. It need not
+/// exist yet. All access goes through [`Resources::disk`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFolder {
+    /// The directory.
+    pub dir: PathBuf,
+    /// What is synced.
+    pub sync: Sync,
 }
 
 /// Wakes a query that waits for data, for its trigger, or for a command.
@@ -103,6 +159,8 @@ pub struct SourceContext {
     pub zone: chrono_tz::Tz,
     /// The name of the query, for messages.
     pub query: String,
+    /// Its place in the query's checkpoint, if there is one.
+    pub folder: Option<SourceFolder>,
 }
 
 /// Opens the source of a scan.

@@ -10,7 +10,7 @@
 use crate::checkpoint::Offset;
 use crate::engine::clock::Clock;
 use crate::engine::source::declared::Declared;
-use crate::engine::source::{ReadTask, Source, SourceContext};
+use crate::engine::source::{Earlier, ReadTask, Source, SourceContext};
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::{Column, Scan};
@@ -222,6 +222,23 @@ impl Source for Rate {
     }
 
     fn commit(&mut self, _: &Offset) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// The first second began when the query was first started, also for its later runs.
+    fn journal(&mut self, from: Option<&Offset>, _to: &Offset) -> Result<Vec<String>, EngineError> {
+        Ok(if from.is_none() { self.journal_so_far() } else { Vec::new() })
+    }
+
+    fn journal_so_far(&mut self) -> Vec<String> {
+        vec![format!("created={}", self.created)]
+    }
+
+    fn restore(&mut self, earlier: &Earlier) -> Result<(), EngineError> {
+        if let Some(line) = earlier.journal.last() {
+            let created = line.strip_prefix("created=").and_then(|n| n.parse().ok());
+            self.created = created.ok_or_else(|| EngineError::external(format!("`{line}` is no line that a rate stream logs")))?;
+        }
         Ok(())
     }
 

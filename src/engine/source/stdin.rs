@@ -147,7 +147,7 @@ mod tests {
             streaming: true,
         };
         let wake = Arc::new(Signal::default());
-        let context = SourceContext { wake, clock: Arc::clone(&clock), zone: chrono_tz::UTC, query: "q".to_string() };
+        let context = SourceContext { wake, clock: Arc::clone(&clock), zone: chrono_tz::UTC, query: "q".to_string(), folder: None };
         let receiver = Arc::new(start(input, MAX_LINE_BYTES, limits, clock).unwrap());
         let decoder = line_format::decoder(&scan, &context, &Declared::new("stdin", &scan.options)).unwrap();
         source(&scan, &context, receiver, decoder)

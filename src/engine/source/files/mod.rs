@@ -5,21 +5,23 @@
 //! A single plain file may grow: whole lines that were added are read from where the last batch ended.
 
 mod clean;
+mod journal;
 mod listing;
 mod pieces;
 
 use super::declared::Declared;
 use super::decode::RowFormat;
-use super::{ReadTask, Source, SourceContext};
+use super::{Earlier, ReadTask, Source, SourceContext};
 use crate::checkpoint::Offset;
 use crate::engine::clock::Clock;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Scan;
 use crate::progress::{Connection, SourceStatus};
 use clean::Clean;
+use journal::Line;
 use listing::{Found, Place};
 use pieces::Segment;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -93,6 +95,8 @@ struct FileSource {
     pending: Vec<Found>,
     /// Batch by batch; emptied once committed.
     batches: Vec<Vec<Segment>>,
+    /// Committed, and to be cleaned up once that is durable.
+    done: VecDeque<(usize, Vec<Segment>)>,
     frozen: bool,
 }
 
@@ -121,6 +125,7 @@ pub(super) fn open(scan: &Scan, context: &SourceContext, resources: &Resources) 
         growing,
         pending: Vec::new(),
         batches: Vec::new(),
+        done: VecDeque::new(),
         frozen: false,
     }))
 }
@@ -198,7 +203,7 @@ fn sort(found: &mut [Found]) {
 }
 
 fn whole(found: &Found) -> Segment {
-    Segment { path: found.path.clone(), start: 0, end: None, bytes: found.bytes }
+    Segment { path: found.path.clone(), start: 0, end: None, bytes: found.bytes, modified: found.modified }
 }
 
 impl Seen {
@@ -218,6 +223,12 @@ impl Seen {
         self.files.insert(key.to_path_buf(), found.modified);
         self.newest = self.newest.max(found.modified);
         true
+    }
+
+    /// Notes a file that an earlier run has read.
+    fn remember(&mut self, key: PathBuf, modified: i64) {
+        self.files.insert(key, modified);
+        self.newest = self.newest.max(modified);
     }
 
     /// Forgets files that are too old to be looked at again.
@@ -249,6 +260,16 @@ impl FileSource {
         if more {
             sort(&mut self.pending);
         }
+    }
+
+    /// The batches of files of a range, and the number of the first.
+    fn batches_of(&self, from: Option<&Offset>, to: &Offset) -> Result<(usize, &[Vec<Segment>]), EngineError> {
+        let first = from.map_or(Ok(0), |from| Ok::<_, EngineError>(batch_of(from)? + 1))?;
+        let last = batch_of(to)?;
+        let batches = self.batches.get(first..=last);
+        let batches = batches
+            .ok_or_else(|| EngineError::internal(format!("batches {first} to {last} of {} files were asked for", self.batches.len())))?;
+        Ok((first, batches))
     }
 
     /// The next batch of files; empty when there is nothing new.
@@ -294,7 +315,8 @@ impl Growing {
         let quiet = frozen || now - listing::micros(&meta) >= QUIET;
         let end = if quiet { length } else { self.whole_lines(length)? };
         (end > self.read).then(|| {
-            let segment = Segment { path: self.path.clone(), start: self.read, end: Some(end), bytes: end - self.read };
+            let modified = listing::micros(&meta);
+            let segment = Segment { path: self.path.clone(), start: self.read, end: Some(end), bytes: end - self.read, modified };
             self.read = end;
             segment
         })
@@ -340,27 +362,74 @@ impl Source for FileSource {
     }
 
     fn read(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<ReadTask>, EngineError> {
-        let first = match from {
-            Some(from) => batch_of(from)? + 1,
-            None => 0,
-        };
-        let last = batch_of(to)?;
-        let batches = self
-            .batches
-            .get(first..=last)
-            .ok_or_else(|| EngineError::internal(format!("batches {first} to {last} of {} files were asked for", self.batches.len())))?;
+        let (_, batches) = self.batches_of(from, to)?;
         let segments: Vec<Segment> = batches.iter().flatten().cloned().collect();
         Ok(pieces::tasks(&segments, &self.format, &self.tally, self.workers))
     }
 
     fn commit(&mut self, offset: &Offset) -> Result<(), EngineError> {
         let last = batch_of(offset)?;
-        for batch in self.batches.iter_mut().take(last + 1).rev().take_while(|b| !b.is_empty()) {
+        let mut done = Vec::new();
+        for (number, batch) in self.batches.iter_mut().enumerate().take(last + 1).rev().take_while(|(_, b)| !b.is_empty()) {
             let segments = std::mem::take(batch);
-            if let Some(clean) = &self.clean {
-                clean.files(segments.iter().map(|s| s.path.as_path()))?;
+            if self.clean.is_some() {
+                done.push((number, segments));
             }
         }
+        self.done.extend(done.into_iter().rev());
+        Ok(())
+    }
+
+    fn durable(&mut self, offset: &Offset) -> Result<(), EngineError> {
+        let last = batch_of(offset)?;
+        while let (Some(clean), Some((_, segments))) = (&self.clean, self.done.front().filter(|(batch, _)| *batch <= last)) {
+            clean.files(segments.iter().map(|s| s.path.as_path()))?;
+            self.done.pop_front();
+        }
+        Ok(())
+    }
+
+    fn journal(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<String>, EngineError> {
+        let (first, batches) = self.batches_of(from, to)?;
+        let lines = |(batch, segments): (usize, &Vec<Segment>)| {
+            segments.iter().map(move |s| Line::File { batch, segment: s.clone() }.text()).collect::<Vec<_>>()
+        };
+        Ok((first..).zip(batches).flat_map(lines).collect())
+    }
+
+    fn journal_so_far(&mut self) -> Vec<String> {
+        if let Some(growing) = &self.growing {
+            return vec![Line::Grown { bytes: growing.read }.text()];
+        }
+        let waiting: HashSet<&Path> = self.pending.iter().map(|f| Seen::key(&f.path, self.limits.name_only)).collect();
+        let seen = self.seen.files.iter().filter(|(key, _)| !waiting.contains(key.as_path()));
+        seen.map(|(key, modified)| Line::Seen { modified: *modified, key: key.clone() }.text()).collect()
+    }
+
+    fn restore(&mut self, earlier: &Earlier) -> Result<(), EngineError> {
+        let next = earlier.committed.as_ref().map_or(Ok(0), |at| Ok::<_, EngineError>(batch_of(at)? + 1))?;
+        self.batches.resize_with(next, Vec::new);
+        for line in &earlier.journal {
+            match Line::parse(line)? {
+                Line::Grown { bytes } => {
+                    if let Some(growing) = &mut self.growing {
+                        growing.read = bytes;
+                    }
+                }
+                Line::Seen { modified, key } => self.seen.remember(key, modified),
+                Line::File { batch, segment } => {
+                    self.seen.remember(Seen::key(&segment.path, self.limits.name_only).to_path_buf(), segment.modified);
+                    if let (Some(growing), Some(end)) = (&mut self.growing, segment.end) {
+                        growing.read = end;
+                    }
+                    if batch >= next {
+                        self.batches.resize_with(self.batches.len().max(batch + 1), Vec::new);
+                        self.batches[batch].push(segment);
+                    }
+                }
+            }
+        }
+        self.seen.purge(&self.limits);
         Ok(())
     }
 

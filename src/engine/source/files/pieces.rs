@@ -26,6 +26,8 @@ pub(super) struct Segment {
     pub(super) end: Option<u64>,
     /// Its length when it was found.
     pub(super) bytes: u64,
+    /// When it was last changed, in microseconds since the epoch.
+    pub(super) modified: i64,
 }
 
 /// Tasks that decode the segments, in order.
