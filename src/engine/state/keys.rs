@@ -332,6 +332,45 @@ impl Keys {
         *garbage = 0;
     }
 
+    /// Appends the key of a slot as bytes, the same in every run: a byte that says whether it is NULL, then the key.
+    pub fn write_key(&self, slot: u32, out: &mut Vec<u8>) {
+        if self.null == Some(slot) {
+            out.push(0);
+            return;
+        }
+        match &self.store {
+            Store::Global => {}
+            Store::Integers(keys) => {
+                out.push(1);
+                out.extend_from_slice(&((keys[slot as usize] as u64) ^ (1 << 63)).to_be_bytes());
+            }
+            Store::Bytes { arena, spans, .. } => {
+                out.push(1);
+                out.extend_from_slice(span(arena, spans, slot));
+            }
+        }
+    }
+
+    /// The slot of a key that `write_key` gave, and whether it is new; `None` for bytes of another kind.
+    pub fn insert_key(&mut self, bytes: &[u8]) -> Option<(u32, bool)> {
+        match (&self.store, bytes) {
+            (Store::Global, []) => Some((0, false)),
+            (Store::Global, _) => None,
+            (_, [0]) => Some(self.upsert_null()),
+            (Store::Integers(_), [1, key @ ..]) => {
+                let key = (u64::from_be_bytes(key.try_into().ok()?) ^ (1 << 63)) as i64;
+                Some(self.upsert_integer(key, half(HASH.hash_one(key))))
+            }
+            (Store::Bytes { .. }, [1, key @ ..]) => Some(self.upsert_bytes(key, half(HASH.hash_one(key)))),
+            _ => None,
+        }
+    }
+
+    /// A number that is the same wherever keys hash the same.
+    pub fn fingerprint() -> u64 {
+        HASH.hash_one(42i64) ^ HASH.hash_one(b"eddyline".as_slice()).rotate_left(1)
+    }
+
     /// The keys of those slots as columns.
     pub fn columns(&self, slots: &[u32]) -> Result<Vec<Series>, EngineError> {
         match (&self.kind, &self.store) {

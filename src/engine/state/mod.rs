@@ -6,6 +6,7 @@ pub mod expiry;
 pub mod keys;
 pub mod rows;
 pub mod sessions;
+pub mod stored;
 mod table;
 
 pub use table::{Emit, Prepared, StateTable, TableStats};

@@ -4,6 +4,7 @@
 //! in vectors by slot; everything else as bytes in one arena per column.
 
 use super::codec;
+use super::stored::{self, Stored};
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
 use crate::engine::eval::access::{self, Cells, flag_series, number_series};
@@ -155,6 +156,24 @@ impl RowStore {
         }
     }
 
+    /// Appends the row in a slot as bytes, exactly.
+    pub fn write_row(&self, slot: u32, out: &mut Vec<u8>) {
+        self.columns.iter().for_each(|c| c.write(slot as usize, out));
+    }
+
+    /// Takes a row that `write_row` gave off the front of bytes and keeps it; its slot. `None` for bytes of other columns.
+    pub fn put_row(&mut self, bytes: &mut &[u8]) -> Option<u32> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots - 1
+        });
+        let total = self.slots as usize;
+        for column in &mut self.columns {
+            column.read(slot as usize, total, bytes)?;
+        }
+        Some(slot)
+    }
+
     /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         self.columns.iter().map(Column::bytes).sum::<usize>() + self.free.capacity() * 4
@@ -204,6 +223,59 @@ impl Column {
             }
         );
         Ok(())
+    }
+
+    fn write(&self, slot: usize, out: &mut Vec<u8>) {
+        let valid = self.valid.as_ref().is_none_or(|v| v[slot]);
+        valid.put(out);
+        if !valid {
+            return;
+        }
+        each_width!(&self.values,
+            values, T => <T as Stored>::put(&values[slot], out),
+            flags => flags[slot].put(out),
+            (arena, spans, _garbage, _form) => {
+                let (start, length) = spans[slot];
+                stored::put_bytes(&arena[start as usize..start as usize + length as usize], out);
+            }
+        );
+    }
+
+    fn read(&mut self, slot: usize, total: usize, bytes: &mut &[u8]) -> Option<()> {
+        let is_valid = bool::take(bytes)?;
+        if self.valid.is_none() && !is_valid {
+            self.valid = Some(vec![true; total]);
+        }
+        if let Some(valid) = &mut self.valid {
+            valid.resize(total, true);
+            valid[slot] = is_valid;
+        }
+        each_width!(&mut self.values,
+            values, T => {
+                values.resize(total, T::default());
+                if is_valid {
+                    values[slot] = T::take(bytes)?;
+                }
+            },
+            flags => {
+                flags.resize(total, false);
+                if is_valid {
+                    flags[slot] = bool::take(bytes)?;
+                }
+            },
+            (arena, spans, _garbage, form) => {
+                spans.resize(total, (0, 0));
+                // In the coded form NULL is a cell like any other.
+                let cell: &[u8] = match (is_valid, form) {
+                    (true, _) => stored::take_bytes(bytes)?,
+                    (false, Form::Coded(_)) => &[0],
+                    (false, _) => &[],
+                };
+                spans[slot] = (arena.len() as u64, cell.len() as u32);
+                arena.extend_from_slice(cell);
+            }
+        );
+        Some(())
     }
 
     fn remove(&mut self, slots: &[u32]) {
@@ -307,6 +379,16 @@ mod tests {
             let gathered = store.gather(i, &order).unwrap();
             let values: Vec<Value> = (0..3).map(|row| value_at(&gathered, row, data_type)).collect();
             assert_eq!(values, [row(3)[i].clone(), row(5)[i].clone(), Value::Null], "{data_type}");
+        }
+        let mut restored = RowStore::new(&types);
+        let mut bytes = Vec::new();
+        order.iter().for_each(|slot| store.write_row(*slot, &mut bytes));
+        let mut rest = &bytes[..];
+        let slots: Vec<u32> = order.iter().map(|_| restored.put_row(&mut rest).unwrap()).collect();
+        assert!(rest.is_empty());
+        for (i, data_type) in types.iter().enumerate() {
+            let [a, b] = [(&store, &order[..]), (&restored, &slots[..])].map(|(s, at)| s.gather(i, at).unwrap());
+            (0..3).for_each(|row| assert_eq!(value_at(&a, row, data_type), value_at(&b, row, data_type), "{data_type}"));
         }
     }
 }

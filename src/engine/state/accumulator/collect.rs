@@ -5,6 +5,7 @@ use crate::engine::EngineError;
 use crate::engine::columns::{series_of, value_at};
 use crate::engine::eval::access::{Output, numbers, validity};
 use crate::engine::state::codec::{self, Direction};
+use crate::engine::state::stored::Stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::{DataType, Value};
 use polars::prelude::Series;
@@ -124,6 +125,19 @@ struct Distinct {
 }
 
 type Key = std::sync::Arc<[u8]>;
+
+impl Stored for Distinct {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.values.put(out);
+        self.keys.put(out);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Distinct> {
+        let (values, keys) = (Vec::take(bytes)?, Vec::<Key>::take(bytes)?);
+        let seen = keys.iter().cloned().collect();
+        Some(Distinct { values, keys, seen })
+    }
+}
 
 impl Fold for Set {
     type State = Distinct;
@@ -298,6 +312,18 @@ struct Mode {
 struct Counts {
     index: HashMap<Box<[u8]>, usize>,
     values: Vec<(Value, i64, Box<[u8]>)>,
+}
+
+impl Stored for Counts {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.values.put(out);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Counts> {
+        let values = Vec::<(Value, i64, Box<[u8]>)>::take(bytes)?;
+        let index = values.iter().enumerate().map(|(at, (_, _, key))| (key.clone(), at)).collect();
+        Some(Counts { index, values })
+    }
 }
 
 impl Fold for Mode {

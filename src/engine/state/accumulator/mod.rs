@@ -11,6 +11,7 @@ mod sketch;
 
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
+use crate::engine::state::stored::Stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::{DataType, Value};
 use polars::prelude::{self as pl, Series};
@@ -72,6 +73,11 @@ pub trait Accumulator: Send + Sync {
     fn restore(&mut self, slots: &[u32], saved: Box<dyn Any + Send + Sync>);
     /// Empties slots.
     fn clear(&mut self, slots: &[u32]);
+    /// Appends the state of a slot as bytes, exactly: see [`stored`](super::stored).
+    fn encode(&self, slot: u32, out: &mut Vec<u8>);
+    /// Takes a state off the front of bytes and puts it into a slot that there is room for; `None` when the bytes are
+    /// of something else.
+    fn decode(&mut self, slot: u32, bytes: &mut &[u8]) -> Option<()>;
     /// Bytes of memory in use, about.
     fn bytes(&self) -> usize;
 }
@@ -79,7 +85,7 @@ pub trait Accumulator: Send + Sync {
 /// What one aggregate does with one group.
 trait Fold: Send + Sync + 'static {
     /// What is kept per group; the default is that of an empty one.
-    type State: Clone + Default + Send + Sync + 'static;
+    type State: Clone + Default + Stored + Send + Sync + 'static;
     /// Takes rows in.
     fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError>;
     /// Takes another group's state in, as if its rows had come after.
@@ -136,6 +142,15 @@ impl<F: Fold> Accumulator for Column<F> {
 
     fn clear(&mut self, slots: &[u32]) {
         slots.iter().for_each(|s| self.states[*s as usize] = F::State::default());
+    }
+
+    fn encode(&self, slot: u32, out: &mut Vec<u8>) {
+        self.states[slot as usize].put(out);
+    }
+
+    fn decode(&mut self, slot: u32, bytes: &mut &[u8]) -> Option<()> {
+        self.states[slot as usize] = F::State::take(bytes)?;
+        Some(())
     }
 
     fn bytes(&self) -> usize {
@@ -312,7 +327,117 @@ impl Accumulator for Distinct {
         self.inner.clear(slots);
     }
 
+    fn encode(&self, slot: u32, out: &mut Vec<u8>) {
+        self.inner.encode(slot, out);
+        // Walks all groups, which a bounded query never asks for.
+        let own = self.seen.iter().filter(|key| key.starts_with(&slot.to_le_bytes()));
+        own.map(|key| key[4..].into()).collect::<Vec<Box<[u8]>>>().put(out);
+    }
+
+    fn decode(&mut self, slot: u32, bytes: &mut &[u8]) -> Option<()> {
+        self.inner.decode(slot, bytes)?;
+        let keys = Vec::<Box<[u8]>>::take(bytes)?;
+        self.seen.extend(keys.iter().map(|key| [&slot.to_le_bytes(), &key[..]].concat()));
+        Some(())
+    }
+
     fn bytes(&self) -> usize {
         self.inner.bytes() + self.seen.iter().map(|k| k.len() + 32).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::columns::{series_of, value_at};
+    use crate::plan::expr::{ColumnId, FunctionId};
+
+    fn column(data_type: DataType) -> Expr {
+        Expr::Column { id: ColumnId(0), name: "v".to_string(), data_type }
+    }
+
+    fn numbers(data_type: &DataType, count: i64) -> Series {
+        let value = |i: i64| match data_type {
+            _ if i % 5 == 3 => Value::Null,
+            DataType::Double => Value::Double(i as f64 / 3.0 - 2.0),
+            DataType::String => Value::String(format!("text {}", i % 4)),
+            DataType::Decimal(..) => Value::Decimal(i128::from(i) * 1_000_000_000_000_000_000_000 - 5),
+            DataType::Boolean => Value::Boolean(i % 2 == 0),
+            _ => Value::Int(i * 7 % 11 - 4),
+        };
+        series_of(&(0..count).map(value).collect::<Vec<_>>(), data_type)
+    }
+
+    /// Every kind of aggregate: its state goes through bytes, takes more rows in, and gives what it would have given.
+    #[test]
+    fn states_come_back_from_bytes() {
+        use DataType as T;
+        let half = || Expr::literal(Value::Double(0.5), T::Double);
+        let cases: Vec<(&'static str, Vec<T>, Vec<Expr>, T)> = vec![
+            ("count", vec![T::BigInt], vec![], T::BigInt),
+            ("count_if", vec![T::Boolean], vec![], T::BigInt),
+            ("sum", vec![T::BigInt], vec![], T::BigInt),
+            ("sum", vec![T::Double], vec![], T::Double),
+            ("sum", vec![T::Decimal(30, 2)], vec![], T::Decimal(38, 2)),
+            ("avg", vec![T::Double], vec![], T::Double),
+            ("avg", vec![T::Decimal(30, 2)], vec![], T::Decimal(34, 6)),
+            ("product", vec![T::Double], vec![], T::Double),
+            ("bool_and", vec![T::Boolean], vec![], T::Boolean),
+            ("bit_xor", vec![T::BigInt], vec![], T::BigInt),
+            ("min", vec![T::BigInt], vec![], T::BigInt),
+            ("max", vec![T::Double], vec![], T::Double),
+            ("max", vec![T::String], vec![], T::String),
+            ("min", vec![T::Decimal(30, 2)], vec![], T::Decimal(30, 2)),
+            ("min_by", vec![T::String, T::BigInt], vec![], T::String),
+            ("first", vec![T::String], vec![], T::String),
+            ("last", vec![T::Double], vec![], T::Double),
+            ("stddev_samp", vec![T::Double], vec![], T::Double),
+            ("kurtosis", vec![T::Double], vec![], T::Double),
+            ("corr", vec![T::Double, T::Double], vec![], T::Double),
+            ("collect_list", vec![T::BigInt], vec![], T::array(T::BigInt)),
+            ("collect_set", vec![T::String], vec![], T::array(T::String)),
+            ("median", vec![T::Double], vec![], T::Double),
+            ("percentile", vec![T::Double], vec![half()], T::Double),
+            ("approx_percentile", vec![T::BigInt], vec![half()], T::BigInt),
+            ("mode", vec![T::String], vec![], T::String),
+            ("listagg", vec![T::String], vec![Expr::literal(Value::String(",".to_string()), T::String)], T::String),
+            ("approx_count_distinct", vec![T::BigInt], vec![], T::BigInt),
+        ];
+        for (function, types, constants, data_type) in cases {
+            for distinct in [false, true] {
+                let args: Vec<Expr> = types.iter().cloned().map(column).chain(constants.clone()).collect();
+                let id = FunctionId(function);
+                let call = AggregateCall { function: id, args, filter: None, distinct, ignore_nulls: false, data_type: data_type.clone() };
+                let aggregate = Aggregate::new(&call).unwrap();
+                let rows: Vec<u32> = (0..20).collect();
+                let slots: Vec<u32> = rows.iter().map(|r| r % 3).collect();
+                let args: Vec<Series> = types.iter().zip(aggregate.shapes()).map(|(t, s)| s.give(numbers(t, 20)).unwrap()).collect();
+                let (first, second) = ((&rows[..11], &slots[..11]), (&rows[11..], &slots[11..]));
+                let mut whole = aggregate.accumulator().unwrap();
+                whole.grow(3);
+                whole.update(Updates { rows: first.0, slots: first.1 }, &args).unwrap();
+                let mut restored = aggregate.accumulator().unwrap();
+                restored.grow(3);
+                for slot in 0..3 {
+                    let mut bytes = Vec::new();
+                    whole.encode(slot, &mut bytes);
+                    let mut rest = &bytes[..];
+                    restored.decode(slot, &mut rest).unwrap();
+                    assert!(rest.is_empty(), "{function}");
+                    for cut in 0..bytes.len() {
+                        assert!(restored.decode(slot, &mut &bytes[..cut]).is_none(), "{function}");
+                    }
+                    restored.decode(slot, &mut &bytes[..]).unwrap();
+                }
+                for accumulator in [&mut whole, &mut restored] {
+                    accumulator.update(Updates { rows: second.0, slots: second.1 }, &args).unwrap();
+                }
+                let results = [&whole, &restored].map(|a| a.finish(&[0, 1, 2]).unwrap());
+                for slot in 0..3 {
+                    let [a, b] = [0, 1].map(|i: usize| format!("{:?}", value_at(&results[i], slot, &data_type)));
+                    assert_eq!(a, b, "{function} distinct {distinct}");
+                }
+            }
+        }
     }
 }

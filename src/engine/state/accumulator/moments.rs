@@ -3,6 +3,7 @@
 use super::{Fold, Made, Shape, Updates, column, each};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Output, both_valid, numbers};
+use crate::engine::state::stored::stored;
 use polars::prelude::Series;
 
 pub(super) fn make(name: &str) -> Option<Result<Made, EngineError>> {
@@ -68,6 +69,8 @@ struct Spread {
     m2: f64,
 }
 
+stored!(Spread { n, mean, m2 });
+
 struct Variance {
     result: fn(&Spread) -> Option<f64>,
 }
@@ -112,6 +115,8 @@ struct Shape4 {
     m3: f64,
     m4: f64,
 }
+
+stored!(Shape4 { n, mean, m2, m3, m4 });
 
 impl Shape4 {
     /// The moments of both together.
@@ -180,6 +185,8 @@ struct Joint {
     yy: f64,
     xy: f64,
 }
+
+stored!(Joint { n, x, y, xx, yy, xy });
 
 struct Pairs {
     result: fn(&Joint) -> Option<f64>,

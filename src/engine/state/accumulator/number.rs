@@ -3,6 +3,7 @@
 use super::{Fold, Made, Shape, Updates, column, each, narrow};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, flags, number_series, numbers, validity};
+use crate::engine::state::stored::stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::DataType;
 use polars::prelude::Series;
@@ -118,6 +119,8 @@ struct IntegerSum {
     over: bool,
 }
 
+stored!(IntegerSum { sum, seen, over });
+
 impl SumInteger {
     fn overflow(&self) -> EngineError {
         if self.data_type.is_interval() {
@@ -208,6 +211,8 @@ struct DecimalSum {
     count: i64,
     over: bool,
 }
+
+stored!(DecimalSum { sum, count, over });
 
 fn add_decimals(states: &mut [DecimalSum], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
     let values = numbers::<i128>(&args[0])?;

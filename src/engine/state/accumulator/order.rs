@@ -5,6 +5,7 @@ use crate::engine::EngineError;
 use crate::engine::columns::{series_of, value_at};
 use crate::engine::eval::access::{self, Cells, Output, bytes, numbers, validity};
 use crate::engine::state::codec::{self, Direction};
+use crate::engine::state::stored::Stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::{DataType, Value};
 use polars::prelude::{self as pl, Series};
@@ -53,6 +54,17 @@ struct Integer {
 struct Best<T> {
     value: T,
     seen: bool,
+}
+
+impl<T: Stored> Stored for Best<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.value.put(out);
+        self.seen.put(out);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Best<T>> {
+        Some(Best { value: T::take(bytes)?, seen: bool::take(bytes)? })
+    }
 }
 
 fn keep<T: Copy>(state: &mut Best<T>, value: T, better: bool) {
