@@ -48,6 +48,7 @@ pub fn run_bounded(plan: &LogicalPlan, eval: &EvalContext, resources: &Resources
         evict: None,
         late: None,
         resources: resources.clone(),
+        latecomers: Arc::default(),
         clock: Arc::clone(&around.clock),
         cancelled: Arc::new(AtomicBool::new(false)),
     };

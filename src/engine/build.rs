@@ -3,6 +3,9 @@
 //! On the way down goes the set of columns that somebody above needs, so that an operator which repeats
 //! rows (a generator, overlapping windows) does not repeat columns that nobody looks at.
 
+mod timed;
+
+use self::timed::{window_size, with_time, without_ids};
 use super::bounded::{SystemTables, run_bounded};
 use super::clock::Clock;
 use super::columns::{series_of, value_at};
@@ -10,19 +13,19 @@ use super::eval::access::number_series;
 use super::eval::{Bound, EvalContext, bind};
 use super::node::Node;
 use super::operator::Meter;
-use super::operator::aggregate::{AggregateOperator, Preparation};
-use super::operator::deduplicate::Deduplicate;
+use super::operator::aggregate::{AGGREGATE, AggregateOperator, Preparation};
 use super::operator::expand::Expand;
 use super::operator::filter::Filter;
 use super::operator::generate::{Generate, Generator};
-use super::operator::join::{BoundedJoin, Condition, Index, Shape, StaticJoin};
+use super::operator::join::{BoundedJoin, Condition, Index, Shape, StaticJoin, StaticTable};
+use super::operator::late::{EventTime, LateNote};
 use super::operator::limit::Limit;
 use super::operator::project::{Project, Rename};
 use super::operator::sample::Sample;
-use super::operator::session::{SessionKeys, SessionOperator, SessionWindow};
+use super::operator::session::{SESSION, SessionKeys, SessionOperator, SessionWindow};
 use super::operator::set_operation::SetOperation;
 use super::operator::sort::Sort;
-use super::operator::stream_join::{self, StreamJoin};
+use super::operator::stream_join::{self, STREAM_JOIN, StreamJoin};
 use super::operator::time_window::TimeWindow;
 use super::operator::watermark::{SharedStats, Watermark};
 use super::operator::window::Window;
@@ -39,7 +42,7 @@ use crate::plan::streaming::{carries, conjuncts, event_time_columns};
 use crate::plan::time_range::{StateBound, ordered, state_bound};
 use crate::progress::OutputMode;
 use crate::types::{DataType, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What a query is built among.
@@ -72,6 +75,8 @@ pub struct Built {
     pub watermarks: Vec<(i64, SharedStats)>,
     /// Whether a batch without data must follow when the watermark moved.
     pub follows_watermark: bool,
+    /// The columns that late rows can have, a list a place that drops them.
+    pub late_columns: Vec<Arc<[Column]>>,
 }
 
 /// Builds one query.
@@ -83,6 +88,9 @@ pub struct Builder<'a> {
     sources: Vec<(Scan, Arc<Meter>)>,
     watermarks: Vec<(i64, SharedStats)>,
     follows_watermark: bool,
+    /// What the select list calls columns that it only hands on.
+    names: HashMap<ColumnId, String>,
+    late_columns: Vec<Arc<[Column]>>,
 }
 
 type Needed = HashSet<ColumnId>;
@@ -91,14 +99,27 @@ impl<'a> Builder<'a> {
     /// For a query that runs once.
     pub fn bounded(around: &'a Surroundings<'a>) -> Builder<'a> {
         let partitions = around.resources.pool().width().next_power_of_two();
-        Builder { around, mode: None, partitions, sources: vec![], watermarks: vec![], follows_watermark: false }
+        Builder::new(around, None, partitions)
     }
 
     /// For a streaming query; `partitions` 0 means one a worker.
     pub fn streaming(around: &'a Surroundings<'a>, mode: OutputMode, partitions: usize) -> Builder<'a> {
         let width = if partitions == 0 { around.resources.pool().width() } else { partitions };
         let partitions = width.clamp(1, 1 << 10).next_power_of_two();
-        Builder { around, mode: Some(mode), partitions, sources: vec![], watermarks: vec![], follows_watermark: false }
+        Builder::new(around, Some(mode), partitions)
+    }
+
+    fn new(around: &'a Surroundings<'a>, mode: Option<OutputMode>, partitions: usize) -> Builder<'a> {
+        Builder {
+            around,
+            mode,
+            partitions,
+            sources: vec![],
+            watermarks: vec![],
+            follows_watermark: false,
+            names: HashMap::new(),
+            late_columns: vec![],
+        }
     }
 
     /// The tree of a plan.
@@ -109,7 +130,7 @@ impl<'a> Builder<'a> {
         let needed = plan.columns().iter().map(|c| c.id).collect();
         let root = self.node(plan, &needed)?;
         let follows_watermark = self.follows_watermark && !self.watermarks.is_empty();
-        Ok(Built { root, sources: self.sources, watermarks: self.watermarks, follows_watermark })
+        Ok(Built { root, sources: self.sources, watermarks: self.watermarks, follows_watermark, late_columns: self.late_columns })
     }
 
     fn node(&mut self, plan: &LogicalPlan, needed: &Needed) -> Result<Node, EngineError> {
@@ -220,8 +241,18 @@ impl<'a> Builder<'a> {
 
     fn project(&mut self, input: &LogicalPlan, exprs: &[NamedExpr], needed: &Needed) -> Result<Node, EngineError> {
         let used: Vec<&NamedExpr> = exprs.iter().filter(|e| needed.contains(&e.id) || is_fallible(&e.expr)).collect();
-        let below = with(&Needed::new(), used.iter().map(|e| &e.expr));
-        let bound = used.iter().map(|e| Ok((e.id, self.bind(&e.expr)?))).collect::<Result<_, EngineError>>()?;
+        let mut below = with(&Needed::new(), used.iter().map(|e| &e.expr));
+        let mut bound = used.iter().map(|e| Ok((e.id, self.bind(&e.expr)?))).collect::<Result<Vec<_>, EngineError>>()?;
+        for named in &used {
+            if let Expr::Column { id, .. } = &named.expr {
+                self.names.entry(*id).or_insert_with(|| named.name.clone());
+            }
+        }
+        // What somebody above wants to know of late rows passes through, though it is no column of the result.
+        for column in input.columns().into_iter().filter(|c| needed.contains(&c.id) && exprs.iter().all(|e| e.id != c.id)) {
+            bound.push((column.id, self.bind(&column.expr())?));
+            below.insert(column.id);
+        }
         Ok(self.node(input, &below)?.then(Project { exprs: bound }))
     }
 
@@ -265,9 +296,19 @@ impl<'a> Builder<'a> {
     fn aggregate(&mut self, input: &LogicalPlan, keys: &[NamedExpr], aggregates: &[NamedAggregate]) -> Result<Node, EngineError> {
         let args = aggregates.iter().flat_map(|a| a.call.args.iter().chain(&a.call.filter));
         let below = with(&Needed::new(), keys.iter().map(|k| &k.expr).chain(args));
-        let node = self.node(input, &below)?;
         let event_time = event_time_columns(input);
         let expiring = keys.iter().position(|k| carries(&k.expr, &event_time));
+        let session = {
+            let sessions = session_columns(input);
+            keys.iter().position(|k| matches!(k.expr, Expr::Column { id, .. } if sessions.contains(&id)))
+        };
+        let operator = if session.is_some() { SESSION } else { AGGREGATE };
+        let late = expiring.map(|at| self.late_note(operator, input, &keys[at].expr, &below)).transpose()?;
+        let node = self.node(input, &late.iter().fold(below, with_time))?;
+        let size = expiring.and_then(|at| match &keys[at].expr {
+            Expr::Column { id, .. } => window_size(input, *id),
+            _ => None,
+        });
         let event_time = expiring.map(|at| (at, matches!(keys[at].expr.data_type(), DataType::Struct(_))));
         let bound = keys.iter().map(|k| self.bind(&k.expr)).collect::<Result<Vec<_>, _>>()?;
         let mut calls = Vec::with_capacity(aggregates.len());
@@ -277,12 +318,24 @@ impl<'a> Builder<'a> {
             let filter = aggregate.filter().map(|f| self.bind(f)).transpose()?;
             calls.push((aggregate, args, filter));
         }
-        let ids = keys.iter().map(|k| k.id).chain(aggregates.iter().map(|a| a.id)).collect();
-        let sessions = session_columns(input);
-        if let Some(at) = keys.iter().position(|k| matches!(k.expr, Expr::Column { id, .. } if sessions.contains(&id))) {
-            return self.sessions(node, input.is_streaming(), bound, at, calls, expiring == Some(at), ids);
+        // As people know them: by the select list, else by what they are.
+        let column = |id: ColumnId, name: &str, data_type: &DataType| {
+            let name = self.names.get(&id).map_or_else(|| without_ids(name), Clone::clone);
+            Column { id, name, data_type: data_type.clone() }
+        };
+        let key_name = |k: &NamedExpr| match &k.expr {
+            Expr::Column { name, .. } => name.clone(),
+            _ => k.name.clone(),
+        };
+        let columns: Vec<Column> = keys
+            .iter()
+            .map(|k| column(k.id, &key_name(k), &k.expr.data_type()))
+            .chain(aggregates.iter().map(|a| column(a.id, &a.name, &a.call.data_type)))
+            .collect();
+        if let Some(at) = session {
+            return self.sessions(node, input.is_streaming(), bound, at, calls, late.filter(|_| expiring == Some(at)), &columns);
         }
-        self.grouped(node, input.is_streaming(), bound, calls, event_time, ids)
+        self.grouped(node, input.is_streaming(), bound, calls, event_time, late, size, &columns)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a GROUP BY is made of, each part once")]
@@ -293,8 +346,8 @@ impl<'a> Builder<'a> {
         mut keys: Vec<Bound>,
         place: usize,
         aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
-        event_time: bool,
-        ids: Vec<ColumnId>,
+        late: Option<LateNote>,
+        columns: &[Column],
     ) -> Result<Node, EngineError> {
         let mode = self.mode.filter(|_| streaming);
         let session = keys.remove(place);
@@ -303,14 +356,15 @@ impl<'a> Builder<'a> {
                 .help("GROUP BY session_window(ts, '10 seconds') and another column, such as a user"));
         }
         let emit = if mode == Some(OutputMode::Append) { Emit::Closed } else { Emit::All };
-        let closes = mode == Some(OutputMode::Append) && event_time;
+        let closes = mode == Some(OutputMode::Append) && late.is_some();
         self.follows_watermark |= closes;
         let kind = KeyKind::of(&keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
-        let keys = SessionKeys { keys, kind, session, place, aggregates, drops_late: mode.is_some() && event_time };
-        let operator = SessionOperator::new(keys, ids, self.partitions, emit, closes, mode.is_none())?;
+        let keys = SessionKeys { keys, kind, session, place, aggregates, late: late.filter(|_| mode.is_some()).map(|l| self.noted(l)) };
+        let operator = SessionOperator::new(keys, columns, self.partitions, emit, closes, mode.is_none())?;
         Ok(Node::operator(vec![node], operator))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what a GROUP BY is made of, each part once")]
     fn grouped(
         &mut self,
         node: Node,
@@ -318,7 +372,9 @@ impl<'a> Builder<'a> {
         keys: Vec<Bound>,
         aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
         event_time: Option<(usize, bool)>,
-        ids: Vec<ColumnId>,
+        late: Option<LateNote>,
+        window_size: Option<i64>,
+        columns: &[Column],
     ) -> Result<Node, EngineError> {
         let mode = self.mode.filter(|_| streaming);
         let emit = match mode {
@@ -330,35 +386,11 @@ impl<'a> Builder<'a> {
         self.follows_watermark |= incremental;
         let closes = incremental && event_time.is_some();
         let kind = KeyKind::of(&keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
-        let event_time = event_time.filter(|_| closes);
-        let preparation = Preparation { keys, kind, aggregates, event_time, drops_late: closes };
-        let operator = AggregateOperator::new(preparation, ids, self.partitions, emit, closes, mode.is_none())?;
+        let (event_time, window_size) = (event_time.filter(|_| closes), window_size.filter(|_| closes));
+        let preparation =
+            Preparation { keys, kind, aggregates, event_time, window_size, late: late.filter(|_| closes).map(|l| self.noted(l)) };
+        let operator = AggregateOperator::new(preparation, columns, self.partitions, emit, closes, mode.is_none())?;
         Ok(Node::operator(vec![node], operator))
-    }
-
-    /// DISTINCT is an aggregation without aggregates; by some of the columns, the first row of a key stays.
-    fn deduplicate(&mut self, input: &LogicalPlan, keys: &[ColumnId], within: bool, needed: &Needed) -> Result<Node, EngineError> {
-        let columns = input.columns();
-        let streaming = input.is_streaming() && self.mode.is_some();
-        let key_columns: Vec<&Column> = columns.iter().filter(|c| keys.contains(&c.id)).collect();
-        let below: Needed = needed.iter().copied().chain(keys.iter().copied()).collect();
-        if within && streaming {
-            return Err(not_built("DEDUPLICATE WITHIN WATERMARK"));
-        }
-        let bound = key_columns.iter().map(|c| self.bind(&c.expr())).collect::<Result<Vec<_>, _>>()?;
-        let node = self.node(input, &below)?;
-        if key_columns.len() == columns.len() {
-            let event_time = event_time_columns(input);
-            let at = columns.iter().position(|c| event_time.contains(&c.id));
-            let event_time = at.map(|at| (at, matches!(columns[at].data_type, DataType::Struct(_))));
-            return self.grouped(node, input.is_streaming(), bound, vec![], event_time, columns.iter().map(|c| c.id).collect());
-        }
-        if streaming {
-            return Err(not_built("DEDUPLICATE ON some columns"));
-        }
-        let kind = KeyKind::of(&key_columns.iter().map(|c| c.data_type.clone()).collect::<Vec<_>>());
-        let preparation = Preparation { keys: bound, kind, aggregates: vec![], event_time: None, drops_late: false };
-        Ok(Node::operator(vec![node], Deduplicate::new(preparation, self.partitions)?))
     }
 
     fn union(&mut self, inputs: &[LogicalPlan], columns: &[Column]) -> Result<Node, EngineError> {
@@ -420,9 +452,11 @@ impl<'a> Builder<'a> {
             let inputs = if swapped { vec![index, probe] } else { vec![probe, index] };
             return Ok(Node::operator(inputs, BoundedJoin { shape, probing: typed(probing, &below) }));
         }
+        // The files are looked at first: a change while they are read is seen at the next batch.
+        let refresh = self.refresh(indexed)?;
         let table = run_bounded(indexed, &self.around.eval, &self.around.resources, self.around.system)?;
-        let index = Arc::new(Index::new(table, &shape, &self.around.eval)?);
-        Ok(probe.then(StaticJoin { shape, index }))
+        let table = StaticTable::new(Index::new(table, &shape, &self.around.eval)?, refresh);
+        Ok(probe.then(StaticJoin { shape, table }))
     }
 
     /// Two streams: rows of both sides are kept for as long as a partner can come.
@@ -470,22 +504,26 @@ impl<'a> Builder<'a> {
             let event_time = event_time_columns(side);
             // Spark does not see an event time that nobody reads, so that it neither drops nor lets go by it.
             let late = side.columns().into_iter().find(|c| event_time.contains(&c.id) && below.contains(&c.id)).map(|c| c.expr());
+            let note = late.as_ref().map(|time| self.late_note(STREAM_JOIN, side, time, &below)).transpose()?;
             let below = with(&below, late.iter().chain(expiry.as_ref().map(|(e, _)| e)));
-            inputs.push(self.node(side, &below)?);
+            inputs.push(self.node(side, &note.iter().fold(below, with_time))?);
             let keys = parts.keys.iter().map(|pair| self.bind(&pair[at])).collect::<Result<_, _>>()?;
-            let late = late.map(|e| self.event_time(&e)).transpose()?;
+            let late = late.zip(note).map(|(e, note)| Ok::<_, EngineError>((self.event_time(&e)?, self.noted(note)))).transpose()?;
             let expiry = expiry.map(|(e, bound)| Ok::<_, EngineError>((self.event_time(&e)?, bound))).transpose()?;
             let only = parts.only[at].iter().fold(None, |all, part| Some(and(all, part)));
             let only = only.map(|e| self.bind(&e)).transpose()?;
-            specs.push(stream_join::Side { keys, kept, only, late, expiry });
+            let names = std::iter::once(("side".to_string(), DataType::String))
+                .chain(side.columns().into_iter().filter(|c| kept.iter().any(|(id, _)| *id == c.id)).map(|c| (c.name, c.data_type)))
+                .collect();
+            specs.push(stream_join::Side { keys, kept, names, only, late, expiry });
         }
         let sides: [stream_join::Side; 2] = specs.try_into().map_err(|_| EngineError::internal("a join without two sides"))?;
         let join = StreamJoin::new(stream_join::Shape { kind, sides, checks, rest, output }, self.partitions);
         Ok(Node::operator(inputs, join))
     }
 
-    fn event_time(&self, e: &Expr) -> Result<stream_join::Time, EngineError> {
-        Ok(stream_join::Time { bound: self.bind(e)?, window: matches!(e.data_type(), DataType::Struct(_)) })
+    fn event_time(&self, e: &Expr) -> Result<EventTime, EngineError> {
+        Ok(EventTime { bound: self.bind(e)?, window: matches!(e.data_type(), DataType::Struct(_)) })
     }
 
     /// Equalities between the sides become keys.

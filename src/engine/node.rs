@@ -3,7 +3,7 @@
 //! Rows move as [`Task`]s: pieces still to be computed. Steps only wrap them, so that a piece is decoded,
 //! filtered and projected in one go on one worker; operators run the tasks of their inputs.
 
-use super::operator::{BatchContext, Flow, Meter, Operator, Step, Task};
+use super::operator::{BatchContext, Flow, KeptRows, Meter, Operator, Step, Task};
 use super::source::ReadTask;
 use super::{EngineError, Frame};
 use crate::progress::{OperatorProgress, StateOperatorProgress};
@@ -84,6 +84,9 @@ impl Node {
                 Ok(frames.iter().map(task).collect())
             }
             Node::Steps { input, steps } => {
+                for metered in &*steps {
+                    metered.step.begin().map_err(|e| e.within(metered.step.name()))?;
+                }
                 let tasks = input.tasks(batch)?;
                 Ok(tasks.into_iter().map(|task| stepping(task, steps.clone(), Arc::clone(&batch.context))).collect())
             }
@@ -137,6 +140,19 @@ impl Node {
                 out.push(meter.take());
             }
         }
+    }
+
+    /// What every stateful operator keeps, at most `limit` rows a list.
+    ///
+    /// # Errors
+    /// A defect: state that cannot be read back.
+    pub fn kept(&mut self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {
+        let (mut out, mut failure) = (Vec::new(), None);
+        self.each_operator(&mut |o| match o.kept(limit) {
+            Ok(kept) => out.extend(kept),
+            Err(error) => failure = Some(error),
+        });
+        failure.map_or(Ok(out), Err)
     }
 
     /// The figures of every stateful operator.

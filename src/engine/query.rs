@@ -14,13 +14,14 @@ use super::clock::Clock;
 use super::eval::EvalContext;
 use super::node::{Batch, Node};
 use super::operator::BatchContext;
+use super::operator::late::Latecomers;
 use super::operator::watermark::{EventStats, SharedStats};
-use super::query_state::{Command, Shared};
+use super::query_state::{Command, STATE_ROWS, Shared, TableColumns};
 use super::sink::{Sink, SinkBatch, SinkRun};
 use super::source::rate_limit::{BatchFacts, RateSettings};
 use super::source::{self, ReadTask, Signal, Source};
 use super::trigger::{self, Data, Decision};
-use super::watermark::Watermarks;
+use super::watermark::{Policy, Watermarks};
 use super::{EngineError, Frame, Resources};
 use crate::checkpoint::recover::{self, Recovery};
 use crate::checkpoint::{Offset, Sync};
@@ -62,6 +63,8 @@ pub struct QuerySettings {
     pub partitions: usize,
     /// `spark.sql.streaming.noDataMicroBatches.enabled`
     pub no_data_batches: bool,
+    /// `spark.sql.streaming.multipleWatermarkPolicy`
+    pub watermark_policy: Policy,
     /// `spark.sql.streaming.numRecentProgressUpdates`: how many batches' progress is kept.
     pub recent_progress: usize,
     /// `spark.streaming.backpressure.*`; `None`: not enabled.
@@ -70,7 +73,7 @@ pub struct QuerySettings {
 
 impl Default for QuerySettings {
     fn default() -> QuerySettings {
-        QuerySettings { partitions: 0, no_data_batches: true, recent_progress: 100, backpressure: None }
+        QuerySettings { partitions: 0, no_data_batches: true, watermark_policy: Policy::Min, recent_progress: 100, backpressure: None }
     }
 }
 
@@ -98,7 +101,9 @@ pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
         }
         sources.push(Input { source, from: None });
     }
-    let shared = Arc::new(Shared::new(&spec, wake, built.watermarks.iter().map(|w| w.0).max(), built.follows_watermark));
+    let mut root = built.root;
+    let columns = TableColumns { late: built.late_columns, state: root.kept(0)? };
+    let shared = Arc::new(Shared::new(&spec, columns, wake, built.watermarks.iter().map(|w| w.0).max(), built.follows_watermark));
     let runner = Runner {
         columns: spec.plan.columns(),
         mode: spec.mode,
@@ -108,10 +113,11 @@ pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
         eval: spec.eval,
         clock: spec.clock,
         resources: spec.resources,
-        root: built.root,
+        root,
         inputs: sources,
-        watermarks: Watermarks::new(&built.watermarks.iter().map(|w| w.0).collect::<Vec<_>>()),
+        watermarks: Watermarks::new(&built.watermarks.iter().map(|w| w.0).collect::<Vec<_>>(), spec.settings.watermark_policy),
         event_times: built.watermarks.into_iter().map(|w| w.1).collect(),
+        latecomers: Arc::default(),
         follows_watermark: built.follows_watermark,
         batch: 0,
         ran: 0,
@@ -153,6 +159,7 @@ struct Runner {
     inputs: Vec<Input>,
     watermarks: Watermarks,
     event_times: Vec<SharedStats>,
+    latecomers: Arc<Latecomers>,
     follows_watermark: bool,
     /// The number of the next batch.
     batch: u64,
@@ -170,6 +177,9 @@ impl Runner {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let outcome = self.recover().and_then(|()| self.rounds());
             self.publish_sources();
+            if self.shared.is_named() {
+                self.shared.show_state(self.root.kept(STATE_ROWS));
+            }
             outcome
         }));
         shared.end(outcome.unwrap_or_else(|panic| {
@@ -200,6 +210,9 @@ impl Runner {
     fn rounds(&mut self) -> Result<(), EngineError> {
         let mut failures = 0;
         loop {
+            if self.shared.wants_state() {
+                self.shared.show_state(self.root.kept(STATE_ROWS));
+            }
             match self.shared.command() {
                 Command::Stop => return Ok(()),
                 Command::Pause => {
@@ -286,6 +299,7 @@ impl Runner {
                 self.root.each_operator(&mut |o| o.rollback());
                 self.event_times.iter().for_each(|e| *lock(e) = EventStats::default());
                 self.root.take_progress(&mut Vec::new());
+                self.latecomers.clear();
                 Err(error)
             }
         }
@@ -363,6 +377,7 @@ impl Runner {
             evict: self.watermarks.evict(),
             late: self.watermarks.late(),
             resources: self.resources.clone(),
+            latecomers: Arc::clone(&self.latecomers),
             clock: Arc::clone(&self.clock),
             cancelled: Arc::clone(&self.shared.cancelled),
         };
@@ -435,6 +450,7 @@ impl Runner {
         let progress = recorder.finish(self.shared.identity(), outcome, self.clock.ticks());
         self.previous_start = Some(start);
         self.tell_rates(&progress);
+        self.shared.note_late(self.latecomers.take(self.batch, self.eval.zone));
         self.shared.publish(progress, frame, &self.columns, self.watermarks.evict(), self.eval.zone);
         self.publish_sources();
         let latest: Vec<Option<i64>> = seen.iter().map(|s| (s.count > 0).then_some(s.max)).collect();

@@ -2,6 +2,8 @@
 
 use super::clock::Clock;
 use super::eval::text::to_text;
+use super::operator::KeptRows;
+use super::operator::late::{LATE_BYTES, LATE_ROWS, LateRow};
 use super::query::QuerySpec;
 use super::source::Signal;
 use super::{EngineError, Frame};
@@ -13,6 +15,8 @@ use crate::progress::history::History;
 use crate::progress::recorder::Identity;
 use crate::progress::why::{self, why};
 use crate::progress::{BatchProgress, BatchResult, OutputMode, QuerySnapshot, QueryState, SourceStatus, StateOperatorProgress, Trigger};
+use crate::types::DataType;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +25,10 @@ use std::time::Duration;
 const SHOWN_ROWS: usize = 1000;
 /// Results that are kept for display.
 const RESULTS: usize = 50;
+/// Rows of state that `state('q')` shows of each operator.
+pub(super) const STATE_ROWS: usize = 100_000;
+/// How long a reader waits for the batch at hand before it is told to come again.
+const STATE_PATIENCE: Duration = Duration::from_secs(60);
 /// Lines of the log that are kept.
 const LOG: usize = 200;
 
@@ -44,8 +52,17 @@ pub(super) struct Shared {
     ended: Condvar,
 }
 
+/// What the tables about a query look like.
+pub(super) struct TableColumns {
+    /// Of its late rows.
+    pub(super) late: Vec<Arc<[Column]>>,
+    /// Of its state; without rows.
+    pub(super) state: Vec<KeptRows>,
+}
+
 /// What never changes while the query runs.
 struct Fixed {
+    columns: TableColumns,
     identity: Identity,
     name: String,
     mode: OutputMode,
@@ -54,6 +71,7 @@ struct Fixed {
     plan: Arc<str>,
     keys: Vec<usize>,
     delay: Option<i64>,
+    zone: chrono_tz::Tz,
     waits_for_watermark: bool,
 }
 
@@ -66,16 +84,23 @@ struct Moving {
     results: History<Arc<BatchResult>>,
     sources: Vec<SourceStatus>,
     states: Vec<StateOperatorProgress>,
+    late: VecDeque<Arc<LateRow>>,
     log: History<(i64, String)>,
     outcome: Option<Result<(), EngineError>>,
+    /// Somebody waits for what the query keeps.
+    state_wanted: bool,
+    /// What it kept when somebody asked, and how often that was.
+    state_shown: Result<Arc<Vec<KeptRows>>, EngineError>,
+    state_shows: u64,
 }
 
 impl Shared {
     /// For a query that is about to start. `delay` is the longest of its WATERMARKs.
-    pub(super) fn new(spec: &QuerySpec, wake: Arc<Signal>, delay: Option<i64>, follows_watermark: bool) -> Shared {
+    pub(super) fn new(spec: &QuerySpec, columns: TableColumns, wake: Arc<Signal>, delay: Option<i64>, follows_watermark: bool) -> Shared {
         let started = spec.clock.now_micros();
         let identity = Identity { id: unique_id(started, 1), run_id: unique_id(started, 2), name: spec.name.clone() };
         let fixed = Fixed {
+            columns,
             identity,
             name: spec.name.clone().unwrap_or_default(),
             mode: spec.mode,
@@ -84,6 +109,7 @@ impl Shared {
             plan: spec.plan.to_string().into(),
             keys: key_columns(&spec.plan),
             delay,
+            zone: spec.eval.zone,
             waits_for_watermark: follows_watermark && spec.mode == OutputMode::Append,
         };
         let moving = Moving {
@@ -95,8 +121,12 @@ impl Shared {
             results: History::new(RESULTS),
             sources: Vec::new(),
             states: Vec::new(),
+            late: VecDeque::new(),
             log: History::new(LOG),
             outcome: None,
+            state_wanted: false,
+            state_shown: Ok(Arc::default()),
+            state_shows: 0,
         };
         Shared { wake, cancelled: Arc::default(), clock: Arc::clone(&spec.clock), fixed, moving: Mutex::new(moving), ended: Condvar::new() }
     }
@@ -141,6 +171,43 @@ impl Shared {
 
     pub(super) fn note_states(&self, states: Vec<StateOperatorProgress>) {
         self.moving().states = states;
+    }
+
+    /// Whether the query has a name that others can ask by.
+    pub(super) fn is_named(&self) -> bool {
+        !self.fixed.name.is_empty()
+    }
+
+    /// Whether somebody waits to see the state.
+    pub(super) fn wants_state(&self) -> bool {
+        self.moving().state_wanted
+    }
+
+    /// What the query keeps at this moment.
+    pub(super) fn show_state(&self, kept: Result<Vec<KeptRows>, EngineError>) {
+        let mut moving = self.moving();
+        moving.state_wanted = false;
+        moving.state_shown = kept.map(Arc::new);
+        moving.state_shows += 1;
+        drop(moving);
+        self.ended.notify_all();
+    }
+
+    /// Late rows of a batch that is done; of all of them the newest are kept.
+    pub(super) fn note_late(&self, rows: Vec<LateRow>) {
+        if rows.is_empty() {
+            return;
+        }
+        let mut moving = self.moving();
+        moving.late.extend(rows.into_iter().map(Arc::new));
+        let mut bytes = 0;
+        let fits = |row: &&Arc<LateRow>| {
+            bytes += row.bytes();
+            bytes <= LATE_BYTES
+        };
+        let kept = moving.late.iter().rev().take(LATE_ROWS).take_while(fits).count();
+        let surplus = moving.late.len() - kept;
+        moving.late.drain(..surplus);
     }
 
     pub(super) fn take_states(&self) -> Vec<StateOperatorProgress> {
@@ -202,6 +269,7 @@ impl Shared {
             next_trigger: moving.next_trigger.map(|t| t - now),
             waits_for_watermark: fixed.waits_for_watermark,
             delay: fixed.delay,
+            zone: fixed.zone,
         };
         QuerySnapshot {
             name: fixed.name.clone(),
@@ -211,6 +279,7 @@ impl Shared {
             mode: fixed.mode,
             trigger: fixed.trigger,
             started: fixed.started,
+            delay: fixed.delay,
             now,
             guarantee: "at-most-once".to_string(),
             plan: Arc::clone(&fixed.plan),
@@ -218,6 +287,7 @@ impl Shared {
             progress: moving.progress.all(),
             results: moving.results.all(),
             sources: moving.sources.clone(),
+            late: moving.late.iter().rev().map(|row| Arc::clone(&row.shown)).collect(),
             log: moving.log.all(),
         }
     }
@@ -240,6 +310,42 @@ impl QueryHandle {
     /// Everything about it at this moment.
     pub fn snapshot(&self) -> QuerySnapshot {
         self.0.snapshot()
+    }
+
+    /// Its late rows, newest first; at most [`LATE_ROWS`], and of [`LATE_BYTES`] of text.
+    pub fn late_rows(&self) -> Vec<Arc<LateRow>> {
+        self.0.moving().late.iter().rev().cloned().collect()
+    }
+
+    /// The columns of its late rows, a list a place that drops them.
+    pub fn late_columns(&self) -> Vec<Vec<(String, DataType)>> {
+        let list = |columns: &Arc<[Column]>| columns.iter().map(|c| (c.name.clone(), c.data_type.clone())).collect();
+        self.0.fixed.columns.late.iter().map(list).collect()
+    }
+
+    /// The columns of what each of its stateful operators keeps.
+    pub fn state_columns(&self) -> Vec<Arc<[(String, DataType)]>> {
+        self.0.fixed.columns.state.iter().map(|k| Arc::clone(&k.names)).collect()
+    }
+
+    /// What it keeps: shown by the query between two batches, so that this waits for the one at hand. Of a query
+    /// that has ended, what it kept at its end.
+    ///
+    /// # Errors
+    /// A batch that takes longer than a minute.
+    pub fn kept(&self) -> Result<Arc<Vec<KeptRows>>, EngineError> {
+        let mut moving = self.0.moving();
+        if moving.outcome.is_none() {
+            let before = moving.state_shows;
+            moving.state_wanted = true;
+            self.0.wake.raise();
+            let waits = |m: &mut Moving| m.outcome.is_none() && m.state_shows == before;
+            moving = self.0.ended.wait_timeout_while(moving, STATE_PATIENCE, waits).unwrap_or_else(PoisonError::into_inner).0;
+            if waits(&mut moving) {
+                return Err(EngineError::user("state is read between two batches, and the one at hand is not done yet; ask again"));
+            }
+        }
+        moving.state_shown.clone()
     }
 
     /// No further batch runs until `resume`; the one in flight is finished.

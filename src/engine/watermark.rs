@@ -3,19 +3,30 @@
 //! Two watermarks go with a batch: it emits and evicts with its own, and drops rows that the one before
 //! called late. So a late row has one batch of grace.
 
+/// How the watermarks of several inputs become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The one furthest behind: no input's rows are late because of another.
+    #[default]
+    Min,
+    /// The one furthest ahead: rows of slower inputs are late.
+    Max,
+}
+
 /// The watermarks of a query. Times in milliseconds since the epoch, as Spark keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watermarks {
     /// Of each WATERMARK: its delay, and how far it has come; `None` before any data.
     inputs: Vec<(i64, Option<i64>)>,
+    policy: Policy,
     current: i64,
     last: i64,
 }
 
 impl Watermarks {
     /// The start, at the epoch; delays in microseconds.
-    pub fn new(delays_micros: &[i64]) -> Watermarks {
-        Watermarks { inputs: delays_micros.iter().map(|d| (d.div_euclid(1000), None)).collect(), current: 0, last: 0 }
+    pub fn new(delays_micros: &[i64], policy: Policy) -> Watermarks {
+        Watermarks { inputs: delays_micros.iter().map(|d| (d.div_euclid(1000), None)).collect(), policy, current: 0, last: 0 }
     }
 
     /// Whether the query has a WATERMARK at all.
@@ -39,7 +50,7 @@ impl Watermarks {
     }
 
     /// A batch is done; `latest` holds the latest event time, in milliseconds, that each WATERMARK saw in it.
-    /// An input without data yet holds all others at the epoch; a watermark never goes back.
+    /// An input without data yet stands at the epoch; a watermark never goes back.
     pub fn advance(&mut self, latest: &[Option<i64>]) {
         for ((delay, reached), latest) in self.inputs.iter_mut().zip(latest) {
             if let Some(latest) = latest {
@@ -47,8 +58,12 @@ impl Watermarks {
             }
         }
         self.last = self.current;
-        let least = self.inputs.iter().map(|(_, reached)| reached.unwrap_or(0)).min();
-        self.current = self.current.max(least.unwrap_or(0));
+        let reached = self.inputs.iter().map(|(_, reached)| reached.unwrap_or(0));
+        let chosen = match self.policy {
+            Policy::Min => reached.min(),
+            Policy::Max => reached.max(),
+        };
+        self.current = self.current.max(chosen.unwrap_or(0));
     }
 }
 
@@ -58,7 +73,7 @@ mod tests {
 
     #[test]
     fn follows_the_latest_less_the_delay() {
-        let mut w = Watermarks::new(&[10_000_000]);
+        let mut w = Watermarks::new(&[10_000_000], Policy::Min);
         assert_eq!((w.evict(), w.late()), (Some(0), Some(0)));
         w.advance(&[Some(31_000)]);
         assert_eq!((w.evict(), w.late(), w.moved()), (Some(21_000_000), Some(0), true));
@@ -70,7 +85,7 @@ mod tests {
 
     #[test]
     fn takes_the_minimum_and_waits_for_the_silent() {
-        let mut w = Watermarks::new(&[0, 1_000_000]);
+        let mut w = Watermarks::new(&[0, 1_000_000], Policy::Min);
         w.advance(&[Some(9_000), None]);
         assert_eq!(w.evict(), Some(0));
         w.advance(&[Some(12_000), Some(8_500)]);
@@ -78,8 +93,17 @@ mod tests {
     }
 
     #[test]
+    fn takes_the_maximum_when_asked() {
+        let mut w = Watermarks::new(&[0, 1_000_000], Policy::Max);
+        w.advance(&[Some(9_000), None]);
+        assert_eq!(w.evict(), Some(9_000_000));
+        w.advance(&[None, Some(12_500)]);
+        assert_eq!((w.evict(), w.late()), (Some(11_500_000), Some(9_000_000)));
+    }
+
+    #[test]
     fn a_query_without_has_none() {
-        let mut w = Watermarks::new(&[]);
+        let mut w = Watermarks::new(&[], Policy::Min);
         w.advance(&[]);
         assert_eq!((w.evict(), w.late(), w.moved()), (None, None, false));
     }

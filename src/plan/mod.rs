@@ -26,6 +26,7 @@ use crate::diagnostic::Diagnostic;
 use crate::lang::ast;
 use crate::types::{Field, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the session knows that decides what a query means.
 #[derive(Clone)]
@@ -34,9 +35,13 @@ pub struct Settings {
     pub zone: chrono_tz::Tz,
     /// Values of `:name` parameters, as text.
     pub parameters: BTreeMap<String, String>,
-    /// The columns of a table function about queries, such as `queries`; `None` for any other name.
-    pub system_tables: fn(&str) -> Option<Vec<Field>>,
+    /// The columns of a table function about queries, such as `queries`, with these arguments; `None` for any other
+    /// name.
+    pub system_tables: SystemColumns,
 }
+
+/// See [`Settings::system_tables`].
+pub type SystemColumns = Arc<dyn Fn(&str, &[Value]) -> Option<Vec<Field>> + Send + Sync>;
 
 /// Why a constant could not be computed.
 #[derive(Clone, Debug, PartialEq)]

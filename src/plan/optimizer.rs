@@ -331,7 +331,12 @@ fn prune(plan: LogicalPlan, wanted: &HashSet<ColumnId>) -> LogicalPlan {
         }
         LogicalPlan::Limit { input, limit, offset } => LogicalPlan::Limit { input: Box::new(prune(*input, wanted)), limit, offset },
         LogicalPlan::Deduplicate { input, keys, within_watermark } => {
-            let below = wanted.iter().copied().chain(keys.iter().copied()).collect();
+            let mut below: HashSet<_> = wanted.iter().copied().chain(keys.iter().copied()).collect();
+            if within_watermark {
+                // By its event time a key is forgotten, whether or not somebody reads it.
+                let event_time = crate::plan::streaming::event_time_columns(&input);
+                below.extend(input.columns().iter().map(|c| c.id).filter(|id| event_time.contains(id)));
+            }
             LogicalPlan::Deduplicate { input: Box::new(prune(*input, &below)), keys, within_watermark }
         }
         LogicalPlan::Sample { input, fraction_ppm, seed } => {

@@ -40,6 +40,16 @@ impl StateBound {
     }
 }
 
+impl StateBound {
+    /// The watermark at which a row of `time` goes, in microseconds; `None` where none takes it.
+    pub fn leaves_at(&self, time: i64) -> Option<i64> {
+        if self.fixed.is_some_and(|millis| time > millis.saturating_mul(1000)) {
+            return None;
+        }
+        Some(self.after_watermark.map_or(0, |millis| time.saturating_sub(millis.saturating_mul(1000))))
+    }
+}
+
 /// What the condition says about one side; `None` where it bounds nothing. `own` are the side's columns,
 /// `other_event_time` those of the other side that carry its watermark.
 ///

@@ -77,6 +77,20 @@ pub struct StateOperatorProgress {
     pub num_rows_removed: u64,
     pub num_rows_dropped_by_watermark: u64,
     pub memory_used_bytes: u64,
+    /// Spark's `numShufflePartitions`.
+    pub partitions: u64,
+    /// The newest windows that can still take rows, ascending; of aggregations over windows with a watermark.
+    pub open_windows: Vec<WindowGroups>,
+    /// Windows that the batch closed, ascending.
+    pub closed_windows: Vec<WindowGroups>,
+}
+
+/// A time window, microseconds since the epoch, and how many groups it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowGroups {
+    pub start: i64,
+    pub end: i64,
+    pub groups: u64,
 }
 
 /// One source's figures of a batch.
@@ -216,6 +230,22 @@ pub struct BatchResult {
     pub watermark: Option<i64>,
 }
 
+/// A row that an operator dropped because it came too late. Times in microseconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LateRow {
+    pub batch_id: u64,
+    /// Which stateful operator dropped it, by Spark's name.
+    pub operator: String,
+    /// `None` where the query does not carry it that far.
+    pub event_time: Option<i64>,
+    /// What it was judged by: the watermark of the batch before.
+    pub watermark: i64,
+    /// The windows that it missed, from start to end; earliest first.
+    pub windows: Vec<(i64, i64)>,
+    /// Names and cells of the columns that the query reads.
+    pub columns: Vec<(String, Option<String>)>,
+}
+
 /// Everything about a query at one moment. Cheap to clone: large parts are shared.
 #[derive(Clone, Debug)]
 pub struct QuerySnapshot {
@@ -229,6 +259,8 @@ pub struct QuerySnapshot {
     pub started: i64,
     /// Of the moment the snapshot was taken.
     pub now: i64,
+    /// The longest delay of its WATERMARKs, microseconds; `None` without one.
+    pub delay: Option<i64>,
     /// What a restart means: `at-most-once`, `at-least-once`, `exactly-once`.
     pub guarantee: String,
     /// The plan as EXPLAIN prints it.
@@ -238,6 +270,8 @@ pub struct QuerySnapshot {
     /// Newest last; bounded.
     pub results: VecDeque<Arc<BatchResult>>,
     pub sources: Vec<SourceStatus>,
+    /// Rows that came too late, newest first; bounded.
+    pub late: Vec<Arc<LateRow>>,
     /// Newest last; bounded: state changes, reconnects, dropped lines.
     pub log: VecDeque<(i64, String)>,
     /// One sentence: keeping up, falling behind and because of what, why nothing came out, what it waits for.

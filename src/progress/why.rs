@@ -1,7 +1,7 @@
 //! The sentence that is always there: what the query is doing, and above all why nothing came out.
 
 use super::pressure::{self, duration, pressure};
-use super::{BatchProgress, Connection, Mood, OutputMode, QueryState, SourceStatus, Trigger, Why};
+use super::{BatchProgress, Connection, Mood, OutputMode, QueryState, SourceStatus, Trigger, Why, WindowGroups};
 
 /// What is known at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub next_trigger: Option<i64>,
     /// Whether groups come out only when the watermark has passed them.
     pub waits_for_watermark: bool,
+    /// The session's time zone: clocks are shown in it.
+    pub zone: chrono_tz::Tz,
     /// The delay of the WATERMARK that is furthest behind, in microseconds.
     pub delay: Option<i64>,
 }
@@ -142,12 +144,23 @@ fn empty(facts: &Facts<'_>, newest: &BatchProgress, last: &BatchProgress) -> Opt
     }
     if facts.waits_for_watermark && facts.mode == OutputMode::Append {
         let time = newest.event_time.as_ref()?;
-        let mut text =
-            format!("append writes a group when the watermark passes its end; the watermark is at {}", clock_time(time.watermark));
+        if let (Some(window), Some(delay)) = (next_window(newest), facts.delay) {
+            let at = |micros: i64| clock_time(micros, facts.zone, last.event_time.as_ref().and_then(|e| e.max));
+            let stands = if time.watermark > 0 { format!("it stands at {}", at(time.watermark)) } else { "there is none yet".to_string() };
+            let (end, event) = (at(window.end), at(window.end.saturating_add(delay)));
+            return Some(say(
+                Mood::Waiting,
+                format!("append waits until the watermark passes {end}; {stands}, and an event of {event} or later moves it there"),
+            ));
+        }
+        let mut text = format!(
+            "append writes a group when the watermark passes its end; the watermark is at {}",
+            clock_time(time.watermark, facts.zone, None)
+        );
         if let (Some(max), Some(delay)) = (last.event_time.as_ref().and_then(|e| e.max), facts.delay) {
             text.push_str(&format!(
                 ", the latest event {} less {}: a group that ends at T needs an event after T + {}",
-                clock_time(max),
+                clock_time(max, facts.zone, None),
                 duration(delay as f64 / 1e3),
                 duration(delay as f64 / 1e3)
             ));
@@ -163,13 +176,18 @@ fn empty(facts: &Facts<'_>, newest: &BatchProgress, last: &BatchProgress) -> Opt
     None
 }
 
-/// `2024-01-01 00:00:21` of microseconds since the epoch, UTC.
-fn clock_time(micros: i64) -> String {
-    match chrono::DateTime::from_timestamp_micros(micros) {
-        Some(time) if micros % 1_000_000 == 0 => time.format("%Y-%m-%d %H:%M:%S").to_string(),
-        Some(time) => time.format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
-        None => micros.to_string(),
-    }
+/// The window that closes next.
+fn next_window(batch: &BatchProgress) -> Option<WindowGroups> {
+    batch.state_operators.iter().filter_map(|o| o.open_windows.first()).min_by_key(|w| w.end).copied()
+}
+
+/// `2024-01-01 00:00:21` of microseconds since the epoch, in that zone; without the date where `near` has the same.
+fn clock_time(micros: i64, zone: chrono_tz::Tz, near: Option<i64>) -> String {
+    let local = |micros: i64| chrono::DateTime::from_timestamp_micros(micros).map(|t| t.with_timezone(&zone));
+    let Some(time) = local(micros) else { return micros.to_string() };
+    let date = if near.and_then(local).is_some_and(|n| n.date_naive() == time.date_naive()) { "" } else { "%Y-%m-%d " };
+    let clock = if micros % 1_000_000 == 0 { "%H:%M:%S" } else { "%H:%M:%S%.3f" };
+    time.format(&format!("{date}{clock}")).to_string()
 }
 
 #[cfg(test)]
@@ -188,6 +206,7 @@ mod tests {
             next_trigger: None,
             waits_for_watermark: false,
             delay: None,
+            zone: chrono_tz::UTC,
         }
     }
 
@@ -231,6 +250,22 @@ mod tests {
             why(&facts).sentence,
             "append writes a group when the watermark passes its end; the watermark is at 1970-01-01 00:00:00, \
              the latest event 1970-01-01 00:00:31 less 10.0 s: a group that ends at T needs an event after T + 10.0 s"
+        );
+    }
+
+    #[test]
+    fn says_which_window_closes_next_in_the_sessions_zone() {
+        let second = 1_000_000;
+        let mut last = batch(vec![]);
+        last.event_time = Some(EventTime { max: Some(37 * second), watermark: 27 * second, ..EventTime::default() });
+        let open = |end: i64| WindowGroups { start: end - 10 * second, end, groups: 1 };
+        last.state_operators =
+            vec![StateOperatorProgress { open_windows: vec![open(30 * second), open(40 * second)], ..StateOperatorProgress::default() }];
+        let mut facts = facts(&QueryState::WaitingForData, &[], Some(&last));
+        (facts.waits_for_watermark, facts.delay, facts.zone) = (true, Some(10 * second), chrono_tz::Europe::Berlin);
+        assert_eq!(
+            why(&facts).sentence,
+            "append waits until the watermark passes 01:00:30; it stands at 01:00:27, and an event of 01:00:40 or later moves it there"
         );
     }
 

@@ -52,7 +52,9 @@ Without OUTPUT MODE the first that can be is taken, and the prompt says which.
     FROM STREAM events WATERMARK ts DELAY OF INTERVAL 10 SECONDS
     GROUP BY window(ts, '1 minute') OUTPUT MODE append;
 The watermark is the newest event time of earlier batches, less the delay. A window whose end it has
-passed is written once (append) and forgotten; a row that comes later still is dropped and counted.
+passed is written once (append) and forgotten; a row that comes later still is dropped, counted and kept:
+  SELECT * FROM late_rows('q');      which rows, the watermark then, the windows they missed
+  SELECT * FROM state('q');          the windows and groups that are open, and when each goes
 Try it with   CREATE STREAM events (ts TIMESTAMP, v INT) USING json OPTIONS (path 'some/directory');",
     },
     Topic {

@@ -12,6 +12,7 @@ mod describe;
 mod headless;
 pub mod interrupt;
 mod queries;
+mod query_tables;
 mod rows;
 mod script;
 mod settings;

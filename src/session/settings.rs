@@ -25,6 +25,8 @@ enum Check {
     Boolean,
     /// Only this value; anything else is refused with the reason.
     Only(&'static str, &'static str),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
     /// A whole number of at least this.
     AtLeast(i64),
     /// A number greater than zero, or zero too when the flag says so.
@@ -62,8 +64,8 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "spark.sql.streaming.multipleWatermarkPolicy",
         "min",
-        Check::Only("min", "several streams always take the minimum of their watermarks here"),
-        "how the watermarks of several streams become one",
+        Check::OneOf(&["min", "max"]),
+        "how the watermarks of several streams become one: the earliest (min) or the latest (max)",
     ),
     setting(
         "spark.sql.streaming.numRecentProgressUpdates",
@@ -259,6 +261,9 @@ fn check(setting: &Setting, value: &str) -> Result<(), Diagnostic> {
         }
         Check::Boolean if !is_boolean(value) => refuse("TYPE_MISMATCH", "it is true or false".into()),
         Check::Only(only, reason) if !value.eq_ignore_ascii_case(only) => refuse("REQUIREMENT", reason.to_string()),
+        Check::OneOf(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value)) => {
+            refuse("REQUIREMENT", format!("it is one of {}", words.join(", ")))
+        }
         Check::AtLeast(least) => match value.parse::<i64>() {
             Err(_) => refuse("TYPE_MISMATCH", "it is a whole number".into()),
             Ok(n) if n < least => refuse("REQUIREMENT", format!("it is at least {least}")),

@@ -11,6 +11,7 @@ use crate::engine::query::{QuerySettings, QuerySpec, start};
 use crate::engine::sink::console::Screen;
 use crate::engine::sink::{self, Sink, SinkContext};
 use crate::engine::source::rate_limit::RateSettings;
+use crate::engine::watermark::Policy;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::lang::ast::{self, Ident, OutputModeDef, SinkDef, StreamingQuery, TriggerDef};
 use crate::plan::expr::Expr;
@@ -71,7 +72,7 @@ impl Session {
 
     fn plan_settings(&self) -> plan::Settings {
         let parameters = self.options.arguments.iter().cloned().collect();
-        plan::Settings { zone: self.settings.zone(), parameters, system_tables: super::system::columns }
+        plan::Settings { zone: self.settings.zone(), parameters, system_tables: super::system::columns(self.queries.clone()) }
     }
 
     fn query_settings(&self) -> QuerySettings {
@@ -87,6 +88,10 @@ impl Session {
         QuerySettings {
             partitions: self.settings.count("spark.sql.shuffle.partitions"),
             no_data_batches: self.settings.flag("spark.sql.streaming.noDataMicroBatches.enabled"),
+            watermark_policy: match self.settings.get("spark.sql.streaming.multipleWatermarkPolicy") {
+                Some(policy) if policy.eq_ignore_ascii_case("max") => Policy::Max,
+                _ => Policy::Min,
+            },
             recent_progress: self.settings.count("spark.sql.streaming.numRecentProgressUpdates"),
             backpressure,
         }

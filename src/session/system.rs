@@ -1,16 +1,19 @@
-//! The rows of the tables about queries: `queries()` and `progress('q')`.
+//! The rows of the tables about queries: `queries()` and `progress('q')`, `late_rows('q')`, `state('q')`.
 //!
 //! Fields carry Spark's names. Rows are made by field name and then put in the order and number of the columns that
 //! the plan asks for.
 
 use super::queries::{Entry, Queries};
+use super::query_tables::{self, Layout};
 use super::rows::{count, frame_of, text};
 use super::show::{state_name, state_rows};
 use super::start::trigger_text;
 use crate::engine::{EngineError, Frame, SystemTables};
+use crate::plan::SystemColumns;
 use crate::plan::logical::Column;
 use crate::progress::{BatchProgress, DurationMs, EventTime, SourceProgress, StateOperatorProgress};
 use crate::types::{DataType, Field, Value};
+use std::sync::Arc;
 
 /// Supplies the rows to a bounded query.
 #[derive(Clone)]
@@ -18,9 +21,21 @@ pub(super) struct SystemRows {
     queries: Queries,
 }
 
-/// The columns of a table about queries; `None` for a name that is none.
-pub(super) fn columns(function: &str) -> Option<Vec<Field>> {
-    match function.to_lowercase().as_str() {
+/// The columns of every table about queries.
+pub(super) fn columns(queries: Queries) -> SystemColumns {
+    Arc::new(move |function, args| {
+        let handle = || args.first().and_then(Value::as_str).and_then(|name| queries.get(name)).map(|e| e.handle);
+        match function.to_lowercase().as_str() {
+            "late_rows" => Some(Layout::of_late_rows(handle().as_ref()).columns()),
+            "state" => Some(Layout::of_state(handle().as_ref()).columns()),
+            other => fixed_columns(other),
+        }
+    })
+}
+
+/// The columns of a table that looks the same for all queries; `None` for a name that is none.
+fn fixed_columns(function: &str) -> Option<Vec<Field>> {
+    match function {
         "queries" => Some(fields(&[
             ("name", S),
             ("id", S),
@@ -52,8 +67,9 @@ fn progress_columns() -> Vec<Field> {
         ("numRowsTotal", I),
         ("numRowsUpdated", I),
         ("numRowsRemoved", I),
-        ("numRowsDroppedByWatermark", I),
         ("memoryUsedBytes", I),
+        ("numRowsDroppedByWatermark", I),
+        ("numShufflePartitions", I),
     ];
     let sources = [
         ("description", S),
@@ -69,6 +85,7 @@ fn progress_columns() -> Vec<Field> {
         ("name", S),
         ("timestamp", T),
         ("batchId", I),
+        ("batchDuration", D),
         ("numInputRows", I),
         ("inputRowsPerSecond", D),
         ("processedRowsPerSecond", D),
@@ -103,7 +120,9 @@ impl SystemTables for SystemRows {
     fn rows(&self, function: &str, args: &[Value], columns: &[Column]) -> Result<Frame, EngineError> {
         let rows: Vec<Named> = match function {
             "queries" => self.queries.named().iter().map(query_row).collect(),
-            "progress" => self.batches(args)?,
+            "progress" => self.query(function, args)?.handle.snapshot().progress.iter().map(|p| progress_row(p)).collect(),
+            "late_rows" => return Ok(frame_of(columns, &query_tables::late_rows(&self.query(function, args)?.handle, columns))),
+            "state" => return Ok(frame_of(columns, &query_tables::state(&self.query(function, args)?.handle, columns)?)),
             other => return Err(EngineError::internal(format!("nobody supplies the rows of {other}()"))),
         };
         let values: Vec<Vec<Value>> = rows.into_iter().map(|row| columns.iter().map(|c| pick(&row, &c.name)).collect()).collect();
@@ -112,14 +131,17 @@ impl SystemTables for SystemRows {
 }
 
 impl SystemRows {
-    fn batches(&self, args: &[Value]) -> Result<Vec<Named>, EngineError> {
-        let name = args.first().and_then(Value::as_str).unwrap_or_default();
+    /// The query that a table is about.
+    fn query(&self, function: &str, args: &[Value]) -> Result<Entry, EngineError> {
+        let [Value::String(name)] = args else {
+            return Err(EngineError::user(format!("{function} takes the name of one query, such as {function}('q')")));
+        };
         let Some(entry) = self.queries.get(name) else {
             let names: Vec<String> = self.queries.named().into_iter().filter_map(|e| e.name).collect();
             let help = if names.is_empty() { "no query was started yet".to_string() } else { format!("queries: {}", names.join(", ")) };
             return Err(EngineError::user(format!("there is no query `{name}`")).help(help));
         };
-        Ok(entry.handle.snapshot().progress.iter().map(|p| progress_row(p)).collect())
+        Ok(entry)
     }
 }
 
@@ -157,6 +179,7 @@ fn progress_row(p: &BatchProgress) -> Named {
         ("name", p.name.clone().map_or(Value::Null, text)),
         ("timestamp", Value::Timestamp(p.timestamp)),
         ("batchId", count(p.batch_id)),
+        ("batchDuration", Value::Double(p.duration_ms.trigger_execution)),
         ("numInputRows", count(p.num_input_rows)),
         ("inputRowsPerSecond", Value::Double(p.input_rows_per_second)),
         ("processedRowsPerSecond", Value::Double(p.processed_rows_per_second)),
@@ -185,8 +208,9 @@ fn state_operator(o: &StateOperatorProgress) -> Value {
         count(o.num_rows_total),
         count(o.num_rows_updated),
         count(o.num_rows_removed),
-        count(o.num_rows_dropped_by_watermark),
         count(o.memory_used_bytes),
+        count(o.num_rows_dropped_by_watermark),
+        count(o.partitions),
     ])
 }
 
@@ -208,23 +232,28 @@ mod tests {
     #[test]
     fn every_column_has_a_value_of_its_type() {
         let row = progress_row(&BatchProgress::default());
-        for field in columns("progress").expect("a table") {
+        for field in fixed_columns("progress").expect("a table") {
             let (_, value) = row.iter().find(|(n, _)| *n == field.name).expect("a value");
             if let (Value::Struct(members), DataType::Struct(types)) = (value, &field.data_type) {
                 assert_eq!(members.len(), types.len(), "{}", field.name);
             }
         }
         let names = |v: Value| if let Value::Struct(members) = v { members.len() } else { 0 };
-        let element =
-            |name: &str| match columns("progress").expect("a table").into_iter().find(|f| f.name == name).expect("a column").data_type {
-                DataType::Array(element) => match *element {
-                    DataType::Struct(types) => types.len(),
-                    _ => 0,
-                },
+        let element = |name: &str| match fixed_columns("progress")
+            .expect("a table")
+            .into_iter()
+            .find(|f| f.name == name)
+            .expect("a column")
+            .data_type
+        {
+            DataType::Array(element) => match *element {
+                DataType::Struct(types) => types.len(),
                 _ => 0,
-            };
+            },
+            _ => 0,
+        };
         assert_eq!(names(state_operator(&StateOperatorProgress::default())), element("stateOperators"));
         assert_eq!(names(source(&SourceProgress::default())), element("sources"));
-        assert!(columns("nothing").is_none());
+        assert!(fixed_columns("nothing").is_none());
     }
 }

@@ -30,7 +30,7 @@ impl Fold for NoFold {
 }
 
 fn settings() -> Settings {
-    Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: |_| None }
+    Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: std::sync::Arc::new(|_, _| None) }
 }
 
 /// All shared cases by name.

@@ -103,7 +103,7 @@ impl World {
 
     pub(crate) fn plan(&self, sql: &str) -> Result<LogicalPlan, String> {
         let query = parse_query(sql).map_err(|e| e.to_string())?;
-        let settings = Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: |_| None };
+        let settings = Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: std::sync::Arc::new(|_, _| None) };
         plan::analyze(&query, &self.catalog, &settings, &Folder).map(|a| a.plan).map_err(|e| format!("{:?}", *e))
     }
 

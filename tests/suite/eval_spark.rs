@@ -36,7 +36,7 @@ impl Fold for Kernels {
 }
 
 fn expressions(sql: &str) -> Result<Vec<Expr>, String> {
-    let settings = Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: |_| None };
+    let settings = Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: std::sync::Arc::new(|_, _| None) };
     let condition = |d: Diagnostic| d.condition.unwrap_or(d.message);
     let query = eddyline::lang::parse_query(sql).map_err(|e| condition(Diagnostic::from(*e)))?;
     let analyzed = plan::analyze(&query, &Catalog::default(), &settings, &Kernels).map_err(|e| condition(Diagnostic::from(*e)))?;

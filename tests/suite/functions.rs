@@ -37,7 +37,7 @@ fn condition_of(error: &EngineError) -> String {
 /// The expressions of `SELECT …` without a table.
 fn expressions(sql: &str, zone: Tz) -> Result<Vec<Expr>, String> {
     let query = eddyline::lang::parse_query(sql).map_err(|e| format!("!{e:?}"))?;
-    let settings = Settings { zone, parameters: BTreeMap::new(), system_tables: |_| None };
+    let settings = Settings { zone, parameters: BTreeMap::new(), system_tables: std::sync::Arc::new(|_, _| None) };
     let analyzed = plan::analyze(&query, &Catalog::default(), &settings, &Folder(zone)).map_err(|e| {
         let diagnostic: eddyline::diagnostic::Diagnostic = (*e).into();
         format!("!{}", diagnostic.condition.unwrap_or(diagnostic.message))

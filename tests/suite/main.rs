@@ -18,6 +18,7 @@ mod headless;
 mod lang;
 mod lang_nesting;
 mod pty;
+mod query_tables;
 mod queue;
 mod rate;
 mod render_json;

@@ -39,6 +39,9 @@ fn options(source: &Json, path: &Path, streaming: bool) -> String {
 /// The case's data under `dir`, and the script that runs its query over it.
 fn script(case: &Json, dir: &Path) -> String {
     let mut text = "SET spark.sql.session.timeZone = 'UTC';\n".to_string();
+    for (key, value) in case["settings"].as_object().into_iter().flatten() {
+        text.push_str(&format!("SET {key} = '{}';\n", value.as_str().unwrap()));
+    }
     let extension = |format: &str| if format == "text" { "txt".to_string() } else { format.to_string() };
     for (name, stream) in case["streams"].as_object().into_iter().flatten() {
         let (format, folder) = (stream["format"].as_str().unwrap(), dir.join("streams").join(name));

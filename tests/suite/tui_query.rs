@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use eddyline::progress::{
-    BatchProgress, BatchResult, Connection, DurationMs, EventTime, Mood, OperatorProgress, OutputMode, QuerySnapshot, QueryState,
-    SinkProgress, SourceProgress, SourceStatus, StateOperatorProgress, Trigger, Why,
+    BatchProgress, BatchResult, Connection, DurationMs, EventTime, LateRow, Mood, OperatorProgress, OutputMode, QuerySnapshot, QueryState,
+    SinkProgress, SourceProgress, SourceStatus, StateOperatorProgress, Trigger, Why, WindowGroups,
 };
 
 /// 2026-11-21 10:42:07 UTC, in microseconds.
@@ -49,6 +49,7 @@ pub(crate) fn bare(name: &str, mood: Mood, sentence: &str) -> QuerySnapshot {
         trigger: Trigger::ProcessingTime(2 * SECOND),
         started: NOW - 84 * SECOND,
         now: NOW,
+        delay: Some(10 * 60 * SECOND),
         guarantee: "at-most-once".to_owned(),
         plan: Arc::from(
             "Aggregate [word], [word, count(1) AS n]\n+- Generate explode(split(value, ' ')) AS word\n   +- Stream lines (socket localhost:9999)",
@@ -56,6 +57,7 @@ pub(crate) fn bare(name: &str, mood: Mood, sentence: &str) -> QuerySnapshot {
         progress: VecDeque::new(),
         results: VecDeque::new(),
         sources: Vec::new(),
+        late: vec![],
         log: VecDeque::new(),
         why: Why { mood, sentence: sentence.to_owned() },
     }
@@ -135,9 +137,33 @@ pub(crate) fn windowed() -> QuerySnapshot {
             batch.state_operators[0].num_rows_total = 214;
             batch.state_operators[0].num_rows_removed = 3;
             batch.state_operators[0].num_rows_dropped_by_watermark = u64::from(id > 3);
+            let window = |start: i64, groups: u64| WindowGroups { start: at(start), end: at(start + 10), groups };
+            match id {
+                3 => batch.state_operators[0].closed_windows = vec![window(0, 42)],
+                5 => {
+                    batch.state_operators[0].closed_windows = vec![window(10, 37)];
+                    batch.state_operators[0].open_windows = vec![window(20, 18), window(30, 21)];
+                }
+                _ => {}
+            }
             Arc::new(batch)
         })
         .collect();
+    let late = |batch_id: u64, minute: i64, start: i64, watermark: i64, user: &str| {
+        Arc::new(LateRow {
+            batch_id,
+            operator: "stateStoreSave".to_owned(),
+            event_time: Some(at(minute) + 11 * SECOND),
+            watermark: at(watermark),
+            windows: vec![(at(start), at(start + 10))],
+            columns: vec![
+                ("timestamp".to_owned(), Some(format!("2026-11-21 10:{minute:02}:11"))),
+                ("user_id".to_owned(), Some(user.to_owned())),
+                ("action".to_owned(), Some("view".to_owned())),
+                ("value".to_owned(), None),
+            ],
+        })
+    };
     let row = |window: &str, action: &str, n: &str| vec![text(window), text(action), text(n)];
     let columns = ["window struct<start:timestamp,end:timestamp>", "action string", "n bigint"];
     let results = VecDeque::from([
@@ -159,6 +185,7 @@ pub(crate) fn windowed() -> QuerySnapshot {
         state: QueryState::WaitingForData,
         progress,
         results,
+        late: vec![late(5, 13, 10, 22, "7"), late(4, 4, 0, 17, "9")],
         sources: vec![socket(Connection::Connected)],
         ..bare(
             "per_window",

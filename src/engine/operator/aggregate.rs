@@ -3,17 +3,32 @@
 //! Keys and arguments are computed and hashed per piece, in parallel; then each worker takes the rows of its
 //! partitions in. Late rows are dropped, and counted, before they touch a group.
 
-use super::{BatchContext, Flow, Operator, Task, run_each};
+use super::late::{LateNote, in_time};
+use super::{BatchContext, Flow, KeptRows, Operator, Task, run_each};
 use crate::engine::eval::Bound;
-use crate::engine::eval::access::{self, Cells, flag_series};
+use crate::engine::eval::access::{self, flag_series};
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::{Emit, Prepared, StateTable};
+use crate::engine::state::{Emit, Listed, Prepared, StateTable};
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
-use crate::progress::StateOperatorProgress;
+use crate::plan::logical::Column;
+use crate::progress::{StateOperatorProgress, WindowGroups};
+use crate::types::DataType;
 use polars::prelude::Series;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Its name, as Spark's progress has it.
+pub const AGGREGATE: &str = "stateStoreSave";
+
+/// How many windows progress tells of: the newest.
+const WINDOWS: usize = 64;
+
+/// Names and types of columns.
+pub(super) fn names(columns: &[Column]) -> Arc<[(String, DataType)]> {
+    columns.iter().map(|c| (c.name.clone(), c.data_type.clone())).collect()
+}
 
 /// What each piece goes through before it meets the state.
 pub struct Preparation {
@@ -25,8 +40,10 @@ pub struct Preparation {
     pub aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
     /// The key that is event time: its index, and whether it is a window rather than a timestamp.
     pub event_time: Option<(usize, bool)>,
-    /// Whether late rows are dropped.
-    pub drops_late: bool,
+    /// How long the windows are, in microseconds; `None` where groups close by no window.
+    pub window_size: Option<i64>,
+    /// What is kept of late rows; `None` where none is dropped.
+    pub late: Option<LateNote>,
 }
 
 impl Preparation {
@@ -35,12 +52,12 @@ impl Preparation {
         let mut frame = frame;
         let mut keys = self.keys.iter().map(|k| k.evaluate(&frame, &context.eval)).collect::<Result<Vec<_>, _>>()?;
         let mut expiry = self.event_time.map(|(index, window)| expiry(&keys[index], window)).transpose()?;
-        if let (true, Some(late), Some(times)) = (self.drops_late, context.late, &expiry) {
-            let times = access::numbers::<i64>(times)?;
-            let kept = access::bits(frame.rows(), |row| times.at(row).is_none_or(|t| t > late));
+        if let (Some(note), Some(late), Some(times)) = (&self.late, context.late, &expiry) {
+            let kept = in_time(times, late)?;
             let late_rows = kept.unset_bits();
             if late_rows > 0 {
                 dropped.fetch_add(late_rows as u64, Ordering::Relaxed);
+                note.keep(&frame, &kept, context)?;
                 let mask = flag_series(kept, None);
                 let mask = mask.bool()?;
                 frame = frame.filter(mask)?;
@@ -104,6 +121,7 @@ pub struct AggregateOperator {
     preparation: Preparation,
     table: StateTable,
     ids: Vec<ColumnId>,
+    names: Arc<[(String, DataType)]>,
     emit: Emit,
     closes: bool,
     bounded: bool,
@@ -115,15 +133,19 @@ impl AggregateOperator {
     /// choice; `closes` when groups leave by the watermark; `bounded` when there is only one batch.
     pub fn new(
         preparation: Preparation,
-        ids: Vec<ColumnId>,
+        columns: &[Column],
         partitions: usize,
         emit: Emit,
         closes: bool,
         bounded: bool,
     ) -> Result<AggregateOperator, EngineError> {
         let aggregates: Vec<&Aggregate> = preparation.aggregates.iter().map(|(a, _, _)| a).collect();
-        let table = StateTable::new(&preparation.kind, &aggregates, partitions, closes, !bounded)?;
-        Ok(AggregateOperator { preparation, table, ids, emit, closes, bounded, dropped: 0 })
+        let mut table = StateTable::new(&preparation.kind, &aggregates, partitions, closes, !bounded)?;
+        if preparation.window_size.is_some() {
+            table.count_windows();
+        }
+        let ids = columns.iter().map(|c| c.id).collect();
+        Ok(AggregateOperator { preparation, table, ids, names: names(columns), emit, closes, bounded, dropped: 0 })
     }
 }
 
@@ -156,7 +178,26 @@ impl Operator for AggregateOperator {
         self.table.rollback();
     }
 
+    fn kept(&self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {
+        let list = |listed: Listed| KeptRows {
+            operator: AGGREGATE,
+            partition: listed.partition,
+            names: Arc::clone(&self.names),
+            columns: listed.columns,
+            expiry: listed.expiry,
+        };
+        Ok(self.table.listed(limit)?.into_iter().map(list).collect())
+    }
+
     fn state(&self) -> Option<StateOperatorProgress> {
-        (!self.bounded).then(|| self.table.stats().progress("stateStoreSave", self.dropped))
+        if self.bounded {
+            return None;
+        }
+        let mut progress = self.table.stats().progress(AGGREGATE, self.dropped);
+        if let Some(size) = self.preparation.window_size {
+            let window = |(end, groups): (i64, u64)| WindowGroups { start: end.saturating_sub(size), end, groups };
+            [progress.open_windows, progress.closed_windows] = self.table.windows(WINDOWS).map(|all| all.into_iter().map(window).collect());
+        }
+        Some(progress)
     }
 }

@@ -1,23 +1,95 @@
-//! Dropping duplicates by some of the columns of bounded input: the first row of each key stays.
+//! DEDUPLICATE: the first row of each key comes out, the others do not.
+//!
+//! Over a stream the keys seen are kept: for good, or until the watermark has passed the event time among
+//! them, or with WITHIN WATERMARK until it has passed the first row's event time and the delay.
 
-use super::aggregate::Preparation;
-use super::{BatchContext, Flow, Operator, Task, run_each};
-use crate::engine::state::StateTable;
+use super::aggregate::names;
+use super::late::{EventTime, LateNote, in_time};
+use super::{BatchContext, Flow, KeptRows, Operator, Task, run_each};
+use crate::engine::eval::Bound;
+use crate::engine::eval::access::{self, Cells, flag_series};
+use crate::engine::state::keys::KeyKind;
+use crate::engine::state::{Listed, Prepared, StateTable};
 use crate::engine::{EngineError, Frame};
-use polars::prelude::IdxCa;
-use std::sync::atomic::AtomicU64;
+use crate::plan::logical::Column;
+use crate::progress::StateOperatorProgress;
+use crate::types::DataType;
+use polars::prelude::{IdxCa, Series};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// By what rows are duplicates, and for how long.
+pub struct DuplicateKeys {
+    /// The keys.
+    pub keys: Vec<Bound>,
+    /// The form that follows from their types.
+    pub kind: KeyKind,
+    /// By what rows are late; `None` where none is.
+    pub late: Option<(EventTime, LateNote)>,
+    /// When a key is forgotten: that many microseconds after the time of its first row. `None`: never.
+    pub expiry: Option<(EventTime, i64)>,
+    /// A key is kept by the time of its first row, not by a time among the keys.
+    pub within: bool,
+}
+
+impl DuplicateKeys {
+    /// The operator's name, as Spark's progress has it.
+    pub fn operator(&self) -> &'static str {
+        if self.within { "dedupeWithinWatermark" } else { "dedupe" }
+    }
+
+    fn prepare(
+        &self,
+        frame: Frame,
+        partitions: usize,
+        context: &BatchContext,
+        dropped: &AtomicU64,
+    ) -> Result<(Frame, Prepared), EngineError> {
+        let mut frame = frame;
+        if let (Some((time, note)), Some(watermark)) = (&self.late, context.late) {
+            let kept = in_time(&time.evaluate(&frame, context)?, watermark)?;
+            if kept.unset_bits() > 0 {
+                dropped.fetch_add(kept.unset_bits() as u64, Ordering::Relaxed);
+                note.keep(&frame, &kept, context)?;
+                frame = frame.filter(flag_series(kept, None).bool()?)?;
+            }
+        }
+        let keys = self.keys.iter().map(|k| k.evaluate(&frame, &context.eval)).collect::<Result<Vec<_>, _>>()?;
+        let keys = self.kind.batch(&keys, frame.rows())?;
+        let expiry = self.expiry.as_ref().map(|(time, after)| self.expires(&time.evaluate(&frame, context)?, *after)).transpose()?;
+        let scatter = keys.scatter(partitions);
+        Ok((frame, Prepared { keys, args: vec![], filters: vec![], expiry, scatter }))
+    }
+
+    fn expires(&self, times: &Series, after: i64) -> Result<Series, EngineError> {
+        let cells = access::numbers::<i64>(times)?;
+        if !self.within {
+            return Ok(times.clone());
+        }
+        // Spark takes a missing time for the epoch here.
+        let values = (0..times.len()).map(|row| cells.at(row).unwrap_or(0).saturating_add(after)).collect();
+        Ok(access::number_series::<i64>(values, None))
+    }
+}
 
 /// Keeps the first row of each key.
 pub struct Deduplicate {
-    preparation: Preparation,
+    keys: DuplicateKeys,
     table: StateTable,
+    names: Arc<[(String, DataType)]>,
+    bounded: bool,
+    dropped: u64,
 }
 
 impl Deduplicate {
-    /// An operator that has seen nothing.
-    pub fn new(preparation: Preparation, partitions: usize) -> Result<Deduplicate, EngineError> {
-        let table = StateTable::new(&preparation.kind, &[], partitions, false, false)?;
-        Ok(Deduplicate { preparation, table })
+    /// An operator that has seen nothing, with `partitions` (a power of two) partitions; `bounded` when there is
+    /// only one batch.
+    ///
+    /// # Errors
+    /// A defect in the keys.
+    pub fn new(keys: DuplicateKeys, columns: &[Column], partitions: usize, bounded: bool) -> Result<Deduplicate, EngineError> {
+        let table = StateTable::new(&keys.kind, &[], partitions, keys.expiry.is_some(), !bounded)?;
+        Ok(Deduplicate { keys, table, names: names(columns), bounded, dropped: 0 })
     }
 }
 
@@ -27,18 +99,44 @@ impl Operator for Deduplicate {
     }
 
     fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
-        let (partitions, dropped) = (self.table.partitions(), AtomicU64::new(0));
+        let (partitions, dropped, rows) = (self.table.partitions(), AtomicU64::new(0), AtomicU64::new(0));
         let prepared = run_each(inputs.remove(0), context, |frame| {
-            let prepared = self.preparation.prepare(frame.clone(), partitions, context, &dropped)?;
-            Ok((frame, prepared))
+            rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
+            self.keys.prepare(frame, partitions, context, &dropped)
         })?;
-        let rows_in = prepared.iter().map(|(f, _)| f.rows() as u64).sum();
+        self.dropped = dropped.into_inner();
         self.table.begin();
         let mut frames: Vec<Frame> = Vec::with_capacity(prepared.len());
         for (frame, prepared) in &prepared {
             let fresh = self.table.upsert_new(prepared)?;
             frames.push(frame.take(&IdxCa::from_vec("".into(), fresh))?);
         }
-        Ok(Flow { frames, rows_in })
+        if let (true, Some(until)) = (self.keys.expiry.is_some(), context.evict) {
+            self.table.close(until);
+        }
+        Ok(Flow { frames, rows_in: rows.into_inner() })
+    }
+
+    fn commit(&mut self) {
+        self.table.commit();
+    }
+
+    fn rollback(&mut self) {
+        self.table.rollback();
+    }
+
+    fn kept(&self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {
+        let list = |listed: Listed| KeptRows {
+            operator: self.keys.operator(),
+            partition: listed.partition,
+            names: Arc::clone(&self.names),
+            columns: listed.columns,
+            expiry: listed.expiry,
+        };
+        Ok(self.table.listed(limit)?.into_iter().map(list).collect())
+    }
+
+    fn state(&self) -> Option<StateOperatorProgress> {
+        (!self.bounded).then(|| self.table.stats().progress(self.keys.operator(), self.dropped))
     }
 }

@@ -12,7 +12,7 @@ use crate::plan::expr::ColumnId;
 use crate::plan::logical::JoinKind;
 use crate::types::DataType;
 use polars::prelude::{IdxCa, PlSmallStr, Series};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What a join does with the two sides, seen from the side that probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,47 @@ pub struct StaticJoin {
     /// How to join.
     pub shape: Shape,
     /// The table.
-    pub index: Arc<Index>,
+    pub table: StaticTable,
+}
+
+/// The bounded side of a join with a stream.
+pub struct StaticTable {
+    index: RwLock<Arc<Index>>,
+    /// Of a table that is read again when its files change.
+    refresh: Option<Refresh>,
+}
+
+/// Reads a table and indexes it.
+pub type Read = dyn Fn(&Shape) -> Result<Index, EngineError> + Send + Sync;
+
+/// How to see that a table changed, and how to read it again.
+pub struct Refresh {
+    /// Its files as they were when it was read last.
+    pub known: Mutex<Vec<Option<u64>>>,
+    /// Its files as they are.
+    pub look: Box<dyn Fn() -> Result<Vec<Option<u64>>, EngineError> + Send + Sync>,
+    /// The table as it is.
+    pub read: Box<Read>,
+}
+
+impl StaticTable {
+    /// A table that was read; with `refresh` it is looked at before each batch.
+    pub fn new(index: Index, refresh: Option<Refresh>) -> StaticTable {
+        StaticTable { index: RwLock::new(Arc::new(index)), refresh }
+    }
+
+    /// Reads the table again if its files changed. Those that are gone for a moment count as unchanged.
+    fn begin(&self, shape: &Shape) -> Result<(), EngineError> {
+        let Some(refresh) = &self.refresh else { return Ok(()) };
+        let mut known = refresh.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = (refresh.look)()?;
+        if now.iter().zip(&*known).any(|(now, known)| now.is_some() && now != known) {
+            let index = Arc::new((refresh.read)(shape)?);
+            *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+            *known = now;
+        }
+        Ok(())
+    }
 }
 
 impl Step for StaticJoin {
@@ -196,7 +236,12 @@ impl Step for StaticJoin {
     }
 
     fn apply(&self, frame: Frame, context: &BatchContext) -> Result<Frame, EngineError> {
-        probe(frame, &self.index, &self.shape, &context.eval, None)
+        let index = Arc::clone(&self.table.index.read().unwrap_or_else(PoisonError::into_inner));
+        probe(frame, &index, &self.shape, &context.eval, None)
+    }
+
+    fn begin(&self) -> Result<(), EngineError> {
+        self.table.begin(&self.shape)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod expand;
 pub mod filter;
 pub mod generate;
 pub mod join;
+pub mod late;
 pub mod limit;
 pub mod project;
 pub mod sample;
@@ -20,10 +21,13 @@ pub mod time_window;
 pub mod watermark;
 pub mod window;
 
+use self::late::Latecomers;
 use crate::engine::clock::Clock;
 use crate::engine::eval::EvalContext;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::progress::{OperatorProgress, StateOperatorProgress};
+use crate::types::DataType;
+use polars::prelude::Series;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -38,6 +42,8 @@ pub struct BatchContext {
     pub late: Option<i64>,
     /// The worker pool.
     pub resources: Resources,
+    /// Takes the rows that are late.
+    pub latecomers: Arc<Latecomers>,
     /// Where durations are taken from.
     pub clock: Arc<dyn Clock>,
     /// Set when nobody wants the batch any more.
@@ -59,6 +65,13 @@ pub type Task = Box<dyn FnOnce() -> Result<Frame, EngineError> + Send>;
 pub trait Step: Send + Sync {
     /// Short name: `filter`, `project` …
     fn name(&self) -> &'static str;
+    /// A batch begins: on the query's own thread, before any piece.
+    ///
+    /// # Errors
+    /// What the step needs cannot be had.
+    fn begin(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
     /// The piece's rows after this step.
     fn apply(&self, frame: Frame, context: &BatchContext) -> Result<Frame, EngineError>;
 }
@@ -78,10 +91,29 @@ pub trait Operator: Send {
     fn output_delay(&self) -> i64 {
         0
     }
+    /// What it keeps between batches, at most `limit` rows a list; nothing for operators without state. The columns
+    /// are the same in every list of one operator, and are there without rows too.
+    fn kept(&self, _limit: usize) -> Result<Vec<KeptRows>, EngineError> {
+        Ok(Vec::new())
+    }
     /// State figures of the last batch; `None` for operators without state.
     fn state(&self) -> Option<StateOperatorProgress> {
         None
     }
+}
+
+/// Rows of state, for people to look at.
+pub struct KeptRows {
+    /// The operator's name, as progress has it.
+    pub operator: &'static str,
+    /// Which partition of the state.
+    pub partition: usize,
+    /// Names and types of the columns: keys, then values.
+    pub names: Arc<[(String, DataType)]>,
+    /// The columns.
+    pub columns: Vec<Series>,
+    /// The watermark that takes each row away, in microseconds; `None`: none does.
+    pub expiry: Vec<Option<i64>>,
 }
 
 /// What an operator gives: its rows, and how many went in.

@@ -1,8 +1,9 @@
 //! `session_window(ts, gap)`: gives each row its own session, and GROUP BY one: sessions that touch become one.
 
-use super::aggregate::arguments;
+use super::aggregate::{arguments, names};
+use super::late::{LateNote, in_time};
 use super::time_window::only;
-use super::{BatchContext, Flow, Operator, Step, Task, run_each};
+use super::{BatchContext, Flow, KeptRows, Operator, Step, Task, run_each};
 use crate::engine::columns::struct_series;
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series, numbers};
@@ -12,9 +13,15 @@ use crate::engine::state::keys::KeyKind;
 use crate::engine::state::sessions::{SessionOutput, SessionRows, SessionTable};
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
+use crate::plan::logical::Column;
 use crate::progress::StateOperatorProgress;
+use crate::types::DataType;
 use polars::prelude::Series;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Its name, as Spark's progress has it.
+pub const SESSION: &str = "sessionWindowStateStoreSaveExec";
 
 /// Adds each row's own session; a row without a time or with a gap that is not longer than zero is dropped.
 pub struct SessionWindow {
@@ -64,21 +71,20 @@ pub struct SessionKeys {
     pub place: usize,
     /// The aggregates, with their bound arguments and filters.
     pub aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
-    /// Whether late rows are dropped: judged by the row's own session, before it joins another.
-    pub drops_late: bool,
+    /// What is kept of late rows; `None` where none is dropped. They are judged by their own session, before it
+    /// joins another.
+    pub late: Option<LateNote>,
 }
 
 impl SessionKeys {
     fn prepare(&self, frame: Frame, partitions: usize, context: &BatchContext, dropped: &AtomicU64) -> Result<SessionRows, EngineError> {
         let mut frame = frame;
         let [mut starts, mut ends] = self.spans(&frame, context)?;
-        if let (true, Some(late)) = (self.drops_late, context.late) {
-            let kept = {
-                let times = numbers::<i64>(&ends)?.values;
-                access::bits(frame.rows(), |row| times[row] > late)
-            };
+        if let (Some(note), Some(late)) = (&self.late, context.late) {
+            let kept = in_time(&ends, late)?;
             if kept.unset_bits() > 0 {
                 dropped.fetch_add(kept.unset_bits() as u64, Ordering::Relaxed);
+                note.keep(&frame, &kept, context)?;
                 let mask = flag_series(kept, None);
                 frame = frame.filter(mask.bool()?)?;
                 (starts, ends) = (starts.filter(mask.bool()?)?.rechunk(), ends.filter(mask.bool()?)?.rechunk());
@@ -109,7 +115,9 @@ pub struct SessionOperator {
     keys: SessionKeys,
     table: SessionTable,
     ids: Vec<ColumnId>,
+    names: Arc<[(String, DataType)]>,
     emit: Emit,
+    closes: bool,
     bounded: bool,
     dropped: u64,
 }
@@ -122,7 +130,7 @@ impl SessionOperator {
     /// An aggregate that is not built.
     pub fn new(
         keys: SessionKeys,
-        ids: Vec<ColumnId>,
+        columns: &[Column],
         partitions: usize,
         emit: Emit,
         closes: bool,
@@ -130,7 +138,8 @@ impl SessionOperator {
     ) -> Result<SessionOperator, EngineError> {
         let aggregates: Vec<&Aggregate> = keys.aggregates.iter().map(|(a, _, _)| a).collect();
         let table = SessionTable::new(&keys.kind, &aggregates, partitions, closes)?;
-        Ok(SessionOperator { keys, table, ids, emit, bounded, dropped: 0 })
+        let ids = columns.iter().map(|c| c.id).collect();
+        Ok(SessionOperator { keys, table, ids, names: names(columns), emit, closes, bounded, dropped: 0 })
     }
 
     fn frame(&self, output: SessionOutput) -> Result<Frame, EngineError> {
@@ -166,7 +175,16 @@ impl Operator for SessionOperator {
         self.table.rollback();
     }
 
+    fn kept(&self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {
+        let list = |(partition, listed): (usize, SessionOutput)| {
+            let expiry = access::numbers::<i64>(&listed.spans[1])?.values.iter().map(|end| self.closes.then_some(*end)).collect();
+            let columns = self.frame(listed)?.columns().to_vec();
+            Ok(KeptRows { operator: SESSION, partition, names: Arc::clone(&self.names), columns, expiry })
+        };
+        self.table.listed(limit)?.into_iter().enumerate().map(list).collect()
+    }
+
     fn state(&self) -> Option<StateOperatorProgress> {
-        (!self.bounded).then(|| self.table.stats().progress("sessionWindowStateStoreSaveExec", self.dropped))
+        (!self.bounded).then(|| self.table.stats().progress(SESSION, self.dropped))
     }
 }

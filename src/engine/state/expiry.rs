@@ -76,6 +76,11 @@ impl ExpiryIndex {
         out
     }
 
+    /// Every entry.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, u32)> + '_ {
+        self.buckets.values().flat_map(|bucket| bucket.entries.iter().copied())
+    }
+
     /// Forgets the slots for which `keep` is false; walks everything.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         for bucket in self.buckets.values_mut() {

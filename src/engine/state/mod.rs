@@ -8,5 +8,6 @@ pub mod rows;
 pub mod sessions;
 pub mod stored;
 mod table;
+mod windows;
 
-pub use table::{Emit, Prepared, StateTable, TableStats};
+pub use table::{Emit, Listed, Prepared, StateTable, TableStats};

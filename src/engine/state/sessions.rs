@@ -137,6 +137,21 @@ impl SessionTable {
         self.partitions.len()
     }
 
+    /// The first `limit` sessions, a partition after the other; between batches.
+    ///
+    /// # Errors
+    /// A defect: keys that cannot be read back.
+    pub fn listed(&self, limit: usize) -> Result<Vec<SessionOutput>, EngineError> {
+        let mut left = limit;
+        let mut out = Vec::with_capacity(self.partitions.len());
+        for partition in &self.partitions {
+            let sessions: Vec<(u32, Session)> = partition.all().take(left).collect();
+            left -= sessions.len();
+            out.push(partition.output(&sessions)?);
+        }
+        Ok(out)
+    }
+
     /// Takes a batch's rows in and closes sessions that end at or before `until`; partitions in parallel. Gives what
     /// the batch puts out.
     ///
@@ -172,7 +187,7 @@ impl SessionTable {
 
     /// Figures of the batch, with closed sessions counted as gone.
     pub fn stats(&self) -> TableStats {
-        let mut stats = TableStats::default();
+        let mut stats = TableStats { partitions: self.partitions.len() as u64, ..TableStats::default() };
         for p in &self.partitions {
             stats.rows += (p.live - p.batch.closing.len()) as u64;
             stats.updated += p.batch.changed.len() as u64;
@@ -357,8 +372,16 @@ impl Partition {
     fn emit(&self, emit: Emit) -> Result<SessionOutput, EngineError> {
         let sessions: Vec<(u32, Session)> = match emit {
             Emit::Closed => self.batch.closing.clone(),
-            _ => self.sessions.iter().enumerate().flat_map(|(key, list)| list.iter().map(move |s| (key as u32, *s))).collect(),
+            _ => self.all().collect(),
         };
+        self.output(&sessions)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u32, Session)> + '_ {
+        self.sessions.iter().enumerate().flat_map(|(key, list)| list.iter().map(move |s| (key as u32, *s)))
+    }
+
+    fn output(&self, sessions: &[(u32, Session)]) -> Result<SessionOutput, EngineError> {
         let keys: Vec<u32> = sessions.iter().map(|(key, _)| *key).collect();
         let slots: Vec<u32> = sessions.iter().map(|(_, s)| s.slot).collect();
         let times = |time: fn(&Session) -> i64| number_series(sessions.iter().map(|(_, s)| time(s)).collect(), None);

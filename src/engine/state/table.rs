@@ -12,6 +12,7 @@
 
 use super::accumulator::{Accumulator, Aggregate, Updates};
 use super::keys::{KeyBatch, KeyKind, Keys};
+use super::windows::WindowCounts;
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Cells};
 use crate::engine::pool::Pool;
@@ -19,7 +20,7 @@ use crate::progress::StateOperatorProgress;
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// One frame's rows, ready to go into a table: everything that needs no state is done.
 pub struct Prepared {
@@ -46,6 +47,16 @@ pub enum Emit {
     Closed,
 }
 
+/// Groups of one partition, for people to look at.
+pub struct Listed {
+    pub partition: usize,
+    /// Keys and results.
+    pub columns: Vec<Series>,
+    /// The watermark that takes each away, in microseconds; `None`: none does.
+    pub expiry: Vec<Option<i64>>,
+    pub rows: usize,
+}
+
 /// A partitioned table of groups.
 pub struct StateTable {
     partitions: Vec<Partition>,
@@ -60,6 +71,7 @@ pub struct TableStats {
     pub updated: u64,
     pub removed: u64,
     pub bytes: u64,
+    pub partitions: u64,
 }
 
 impl TableStats {
@@ -72,6 +84,8 @@ impl TableStats {
             num_rows_removed: self.removed,
             num_rows_dropped_by_watermark: dropped,
             memory_used_bytes: self.bytes,
+            partitions: self.partitions,
+            ..StateOperatorProgress::default()
         }
     }
 }
@@ -85,6 +99,8 @@ struct Partition {
     expiry: Option<BinaryHeap<Reverse<(i64, u32)>>>,
     changed: Vec<u32>,
     fresh: Vec<u32>,
+    /// Of tables of windows.
+    windows: Option<WindowCounts>,
     saved: Vec<Box<dyn Any + Send + Sync>>,
     kept: Vec<u32>,
     closing: Vec<(i64, u32)>,
@@ -143,7 +159,7 @@ impl StateTable {
 
     /// Figures of the batch, with closed groups counted as gone.
     pub fn stats(&self) -> TableStats {
-        let mut stats = TableStats::default();
+        let mut stats = TableStats { partitions: self.partitions.len() as u64, ..TableStats::default() };
         for p in &self.partitions {
             stats.rows += (p.live - p.closing.len()) as u64;
             stats.updated += p.changed.len() as u64;
@@ -151,6 +167,47 @@ impl StateTable {
             stats.bytes += p.bytes() as u64;
         }
         stats
+    }
+
+    /// From now on, counts the groups of each window; the table's expiry is the end of a window.
+    pub fn count_windows(&mut self) {
+        self.partitions.iter_mut().for_each(|p| p.windows = Some(WindowCounts::default()));
+    }
+
+    /// The newest `limit` open windows, and those that this batch closes: ends with the number of groups.
+    pub fn windows(&self, limit: usize) -> [BTreeMap<i64, u64>; 2] {
+        let mut all = [BTreeMap::new(), BTreeMap::new()];
+        for counts in self.partitions.iter().filter_map(|p| p.windows.as_ref()) {
+            for (all, part) in all.iter_mut().zip(counts.newest(limit)) {
+                part.into_iter().for_each(|(end, groups)| *all.entry(end).or_default() += groups);
+            }
+        }
+        all.map(|mut windows| {
+            while windows.len() > limit {
+                windows.pop_first();
+            }
+            windows
+        })
+    }
+
+    /// The first `limit` groups, a partition after the other; between batches.
+    ///
+    /// # Errors
+    /// A defect: keys that cannot be read back.
+    pub fn listed(&self, limit: usize) -> Result<Vec<Listed>, EngineError> {
+        let mut left = limit;
+        let mut out = Vec::with_capacity(self.partitions.len());
+        for (number, partition) in self.partitions.iter().enumerate() {
+            let live = |s: &u32| partition.stamps[*s as usize] != 0;
+            let slots: Vec<u32> = (0..partition.stamps.len() as u32).filter(live).take(left).collect();
+            left -= slots.len();
+            let mut columns = partition.keys.columns(&slots)?;
+            for accumulator in &partition.accumulators {
+                columns.push(accumulator.finish(&slots)?);
+            }
+            out.push(Listed { partition: number, columns, expiry: partition.times(&slots), rows: slots.len() });
+        }
+        Ok(out)
     }
 
     /// Rows whose group is new in this batch: of each batch of `batches`, by partition, as `update` saw them.
@@ -182,6 +239,7 @@ impl Partition {
             expiry: expires.then(BinaryHeap::new),
             changed: Vec::new(),
             fresh: Vec::new(),
+            windows: None,
             saved: Vec::new(),
             kept: Vec::new(),
             closing: Vec::new(),
@@ -252,6 +310,9 @@ impl Partition {
             let times = access::numbers::<i64>(expiry)?;
             let new = &fresh[fresh.len() - first.len()..];
             heap.extend(new.iter().zip(&first).filter_map(|(slot, row)| times.at(*row as usize).map(|t| Reverse((t, *slot)))));
+            if let Some(windows) = &mut self.windows {
+                first.iter().filter_map(|row| times.at(*row as usize)).for_each(|end| windows.open(end));
+            }
         }
         Ok((slots, first))
     }
@@ -285,6 +346,17 @@ impl Partition {
             heap.pop();
             self.closing.push((time, slot));
         }
+        if let Some(windows) = &mut self.windows {
+            windows.close(self.closing.iter().map(|(end, _)| *end));
+        }
+    }
+
+    /// When the groups in those slots close; walks the whole index.
+    fn times(&self, slots: &[u32]) -> Vec<Option<i64>> {
+        let Some(heap) = self.expiry.as_ref().filter(|_| !slots.is_empty()) else { return vec![None; slots.len()] };
+        let mut by_slot = vec![None; self.stamps.len()];
+        heap.iter().for_each(|Reverse((time, slot))| by_slot[*slot as usize] = Some(*time));
+        slots.iter().map(|s| by_slot[*s as usize]).collect()
     }
 
     fn emit(&self, emit: Emit, global: bool) -> Result<(Vec<Series>, usize), EngineError> {
@@ -302,6 +374,9 @@ impl Partition {
     }
 
     fn commit(&mut self) {
+        if let Some(windows) = &mut self.windows {
+            windows.commit();
+        }
         let gone: Vec<u32> = self.closing.drain(..).map(|(_, slot)| slot).collect();
         self.remove(&gone);
         self.saved.clear();
@@ -311,6 +386,9 @@ impl Partition {
     }
 
     fn rollback(&mut self) {
+        if let Some(windows) = &mut self.windows {
+            windows.rollback();
+        }
         let fresh = std::mem::take(&mut self.fresh);
         if let Some(heap) = &mut self.expiry {
             heap.extend(self.closing.drain(..).map(Reverse));

@@ -266,6 +266,11 @@ impl Analyzer<'_> {
                     if grouped.explicit { Reason::MissingAggregation { column: name } } else { Reason::MissingGroupBy { column: name } };
                 refuse(reason, span)
             }
+            // Spark computes it below the aggregation, where it is one more column that nobody groups by.
+            Expr::Call { function, args, .. } if function.0 == "window_time" => {
+                let of = args.first().map_or_else(String::new, ToString::to_string);
+                refuse(Reason::MissingAggregation { column: format!("window_time({of})") }, span)
+            }
             // The parameters of a lambda are no columns of the input.
             Expr::Lambda { params, body } => {
                 let depth = grouped.keys.len();

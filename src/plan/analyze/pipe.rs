@@ -10,6 +10,7 @@ use crate::plan::expr::Expr;
 use crate::plan::logical::{LogicalPlan, NamedAggregate};
 use crate::plan::naming::name_of;
 use crate::plan::scope::{Scope, Visible, same};
+use crate::plan::streaming::event_time_columns;
 use crate::types::{DataType, Value};
 
 /// Aggregates belong into `|> AGGREGATE`.
@@ -71,7 +72,7 @@ impl Analyzer<'_> {
             }
             PipeOperator::TableSample(sample) => self.sampled(input, sample),
             PipeOperator::LateralView(view) => self.lateral_view(input, view),
-            PipeOperator::Deduplicate { on, within_watermark } => self.deduplicate(input, on, *within_watermark),
+            PipeOperator::Deduplicate { on, within_watermark } => self.deduplicate(input, on, *within_watermark, span),
             PipeOperator::Stateful => refuse(Reason::NotBuilt { what: "|> STATEFUL".to_string() }, span),
         }
     }
@@ -131,7 +132,21 @@ impl Analyzer<'_> {
         Ok((LogicalPlan::Project { input: Box::new(plan), exprs }, scope))
     }
 
-    fn deduplicate(&mut self, (plan, scope): Relation, on: &[ast::Ident], within_watermark: bool) -> Result<Relation> {
+    fn deduplicate(&mut self, (plan, scope): Relation, on: &[ast::Ident], within_watermark: bool, span: Span) -> Result<Relation> {
+        if within_watermark {
+            let event_time = event_time_columns(&plan);
+            let message = match plan.is_streaming() {
+                false => "WITHIN WATERMARK is for streams: a bounded table has no watermark; leave it out",
+                true if !visible(&scope).iter().any(|c| event_time.contains(&c.id)) => {
+                    "WITHIN WATERMARK needs the watermark's column among its input: put WATERMARK ts DELAY OF INTERVAL 10 SECONDS after \
+                     the stream's name, and keep ts in the select list"
+                }
+                true => "",
+            };
+            if !message.is_empty() {
+                return refuse(Reason::Watermark { condition: None, message: message.to_string() }, span);
+            }
+        }
         let mut keys = Vec::new();
         for name in on {
             let mut env = Env::plain(scope.clone(), "INVALID_WHERE_CONDITION", "DEDUPLICATE");

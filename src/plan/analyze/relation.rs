@@ -340,12 +340,13 @@ impl Analyzer<'_> {
         span: Span,
     ) -> Result<Relation> {
         let lower = name.name.to_ascii_lowercase();
-        if let Some(fields) = (self.settings.system_tables)(&lower) {
+        if (self.settings.system_tables)(&lower, &[]).is_some() {
             let mut values = Vec::new();
             for argument in args {
                 let expr = self.plain_expr(&argument.value, &Scope::default(), "FROM")?;
                 values.push(self.constant(&expr, argument.value.span)?);
             }
+            let fields = (self.settings.system_tables)(&lower, &values).unwrap_or_default();
             let columns: Vec<_> = fields.into_iter().map(|f| self.column(f.name, f.data_type)).collect();
             let scope = Scope::of(columns.clone(), Some(&name.name));
             return self.aliased((LogicalPlan::System { function: lower, args: values, columns }, scope), alias, span);

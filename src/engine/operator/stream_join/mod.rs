@@ -12,40 +12,24 @@
 mod partition;
 
 use self::partition::Partition;
-use super::{BatchContext, Flow, Operator, Task};
-use crate::engine::columns::null_series;
+use super::late::{EventTime, LateNote, in_time};
+use super::{BatchContext, Flow, KeptRows, Operator, Task};
+use crate::engine::columns::{null_series, repeated, series_of};
 use crate::engine::eval::Bound;
-use crate::engine::eval::access::{self, Cells, flag_series};
+use crate::engine::eval::access::{self, flag_series};
 use crate::engine::state::keys::{KeyBatch, KeyKind};
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::JoinKind;
 use crate::plan::time_range::StateBound;
 use crate::progress::StateOperatorProgress;
-use crate::types::DataType;
+use crate::types::{DataType, Value};
 use polars::prelude::Series;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Event time of a row: a timestamp, or the end of a window.
-pub struct Time {
-    /// The column or key.
-    pub bound: Bound,
-    /// Whether it is a window.
-    pub window: bool,
-}
-
-impl Time {
-    fn evaluate(&self, frame: &Frame, context: &BatchContext) -> Result<Series, EngineError> {
-        let time = self.bound.evaluate(frame, &context.eval)?;
-        if !self.window {
-            return Ok(time);
-        }
-        let end = access::members(&time)?.into_iter().nth(1).ok_or_else(|| EngineError::internal("a window without an end"))?;
-        let ends = access::numbers::<i64>(&end)?;
-        let validity = access::both_valid(ends.validity, access::validity(&time), frame.rows());
-        Ok(access::number_series(ends.values.to_vec(), validity))
-    }
-}
+/// Its name, as Spark's progress has it.
+pub const STREAM_JOIN: &str = "symmetricHashJoin";
 
 /// One side of a join.
 pub struct Side {
@@ -53,12 +37,14 @@ pub struct Side {
     pub keys: Vec<Bound>,
     /// Columns that are kept: what the output and the condition need.
     pub kept: Vec<(ColumnId, DataType)>,
+    /// Names and types of the kept columns for people: the first says which side.
+    pub names: Arc<[(String, DataType)]>,
     /// A condition on this side alone; a row that fails it has no partner.
     pub only: Option<Bound>,
-    /// By what rows are late.
-    pub late: Option<Time>,
+    /// By what rows are late, and what is kept of them.
+    pub late: Option<(EventTime, LateNote)>,
     /// By what kept rows leave, and up to which time.
-    pub expiry: Option<(Time, StateBound)>,
+    pub expiry: Option<(EventTime, StateBound)>,
 }
 
 /// A comparison of a time of the left row with one of the right row, by their places among the kept columns:
@@ -148,12 +134,11 @@ impl StreamJoin {
         let spec = &self.shape.sides[side];
         let rows = frame.rows() as u64;
         let (mut frame, mut dropped) = (frame, 0);
-        if let (Some(time), Some(late)) = (&spec.late, context.late) {
-            let times = time.evaluate(&frame, context)?;
-            let times = access::numbers::<i64>(&times)?;
-            let kept = access::bits(frame.rows(), |row| times.at(row).is_none_or(|t| t > late));
+        if let (Some((time, note)), Some(late)) = (&spec.late, context.late) {
+            let kept = in_time(&time.evaluate(&frame, context)?, late)?;
             dropped = kept.unset_bits() as u64;
             if dropped > 0 {
+                note.keep(&frame, &kept, context)?;
                 frame = frame.filter(flag_series(kept, None).bool()?)?;
             }
         }
@@ -224,10 +209,25 @@ impl Operator for StreamJoin {
         self.shape.sides.iter().map(behind).fold(0, i64::max)
     }
 
+    fn kept(&self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {
+        let (mut out, mut left) = (Vec::with_capacity(self.partitions.len() * 2), limit);
+        for (number, partition) in self.partitions.iter().enumerate() {
+            for (side, name) in ["left", "right"].into_iter().enumerate() {
+                let (mut columns, expiry) = partition.listed(&self.shape, side, left)?;
+                left -= expiry.len();
+                columns.insert(0, repeated(&series_of(&[Value::String(name.to_string())], &DataType::String), expiry.len()));
+                let names = Arc::clone(&self.shape.sides[side].names);
+                out.push(KeptRows { operator: STREAM_JOIN, partition: number, names, columns, expiry });
+            }
+        }
+        Ok(out)
+    }
+
     fn state(&self) -> Option<StateOperatorProgress> {
         let mut progress = StateOperatorProgress {
-            operator_name: "symmetricHashJoin".to_string(),
+            operator_name: STREAM_JOIN.to_string(),
             num_rows_dropped_by_watermark: self.dropped,
+            partitions: self.partitions.len() as u64,
             ..StateOperatorProgress::default()
         };
         for figures in self.partitions.iter().map(Partition::figures) {

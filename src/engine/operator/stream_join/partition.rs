@@ -384,6 +384,27 @@ impl Partition {
         self.keys.remove(&emptied);
     }
 
+    /// The first `limit` rows of a side: its kept columns, and the watermark that takes each away.
+    pub(super) fn listed(&self, shape: &Shape, side: usize, limit: usize) -> Result<(Vec<Series>, Vec<Option<i64>>), EngineError> {
+        let kept = &self.sides[side];
+        let mut slots = Vec::with_capacity(limit.min(kept.live));
+        for head in &kept.heads {
+            let mut at = *head;
+            while at != NONE && slots.len() < limit {
+                slots.push(at);
+                at = kept.next[at as usize];
+            }
+        }
+        let mut times = vec![None; slots.len()];
+        if let (Some(index), Some((_, bound))) = (kept.expiry.as_ref().filter(|_| !slots.is_empty()), &shape.sides[side].expiry) {
+            let mut by_slot = vec![None; kept.rows.slots()];
+            index.iter().for_each(|(time, slot)| by_slot[slot as usize] = bound.leaves_at(time));
+            times = slots.iter().map(|s| by_slot[*s as usize]).collect();
+        }
+        let columns = (0..shape.sides[side].kept.len()).map(|at| kept.rows.gather(at, &slots)).collect::<Result<_, _>>()?;
+        Ok((columns, times))
+    }
+
     pub(super) fn figures(&self) -> Figures {
         let mut figures = Figures { rows: 0, added: 0, removed: 0, bytes: self.keys.bytes() as u64 };
         for side in &self.sides {

@@ -8,6 +8,7 @@ mod clean;
 mod journal;
 mod listing;
 mod pieces;
+mod refresh;
 
 use super::declared::Declared;
 use super::decode::RowFormat;
@@ -21,6 +22,7 @@ use clean::Clean;
 use journal::Line;
 use listing::{Found, Place};
 use pieces::Segment;
+pub(in crate::engine) use refresh::fingerprint;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -158,6 +160,9 @@ fn empty(scan: &Scan) -> Frame {
 fn read_common(scan: &Scan, declared: &Declared<'_>, zone: chrono_tz::Tz) -> Result<(Place, RowFormat), EngineError> {
     let format = RowFormat::read(&scan.format, declared, &scan.declared, &scan.columns, zone)?
         .ok_or_else(|| EngineError::user(format!("there is no file format {}", scan.format)))?;
+    if !scan.streaming {
+        declared.boolean("refresh")?;
+    }
     Ok((read_place(declared, &scan.format)?, format))
 }
 
