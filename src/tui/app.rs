@@ -12,7 +12,7 @@ use super::series::Arrivals;
 use super::table::{self, Table, TableLine, View};
 use super::theme::Theme;
 use crate::diagnostic::printable;
-use crate::progress::{BatchResult, Mood, OutputMode, QuerySnapshot};
+use crate::progress::{BatchResult, LateRow, Mood, OutputMode, QuerySnapshot};
 
 /// How the dashboard is to look.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +25,21 @@ pub struct Options {
 /// What lies over the panels; at most one thing does.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Layer {
-    Help { top: usize },
-    Queries { selected: usize },
-    Row { row: OpenedRow, top: usize },
+    Help {
+        top: usize,
+    },
+    Queries {
+        selected: usize,
+    },
+    Row {
+        row: OpenedRow,
+        top: usize,
+    },
+    /// Late rows as they were when the first was opened, newest first, and which of them is in sight.
+    Late {
+        rows: Vec<Arc<LateRow>>,
+        at: usize,
+    },
     Filter,
     ConfirmStop,
 }
@@ -136,11 +148,12 @@ impl App {
     /// Where keys go.
     pub(super) fn scope(&self) -> Scope {
         match (&self.layer, self.panel) {
-            (Some(Layer::Help { .. } | Layer::Row { .. }), _) => Scope::Popup,
+            (Some(Layer::Help { .. } | Layer::Row { .. } | Layer::Late { .. }), _) => Scope::Popup,
             (Some(Layer::Queries { .. }), _) => Scope::List,
             (Some(Layer::Filter), _) => Scope::Typing,
             (Some(Layer::ConfirmStop), _) => Scope::Confirm,
             (None, Panel::Result) => Scope::Result,
+            (None, Panel::Time) => Scope::Time,
             (None, _) => Scope::Text,
         }
     }

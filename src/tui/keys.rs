@@ -79,7 +79,9 @@ pub(super) enum Action {
 pub(super) enum Scope {
     /// Panel 1.
     Result,
-    /// Panels 2 to 6.
+    /// Panel 4.
+    Time,
+    /// The other panels.
     Text,
     /// The list of queries.
     List,
@@ -176,10 +178,10 @@ pub(super) struct Binding {
     pub help: &'static str,
 }
 
-const PANELS: &[Scope] = &[Scope::Result, Scope::Text];
+const PANELS: &[Scope] = &[Scope::Result, Scope::Time, Scope::Text];
 const RESULT: &[Scope] = &[Scope::Result];
-const MOVING: &[Scope] = &[Scope::Result, Scope::Text, Scope::List, Scope::Popup];
-const ANYWHERE: &[Scope] = &[Scope::Result, Scope::Text, Scope::List, Scope::Popup, Scope::Confirm, Scope::Typing];
+const MOVING: &[Scope] = &[Scope::Result, Scope::Time, Scope::Text, Scope::List, Scope::Popup];
+const ANYWHERE: &[Scope] = &[Scope::Result, Scope::Time, Scope::Text, Scope::List, Scope::Popup, Scope::Confirm, Scope::Typing];
 const LAYERS: &[Scope] = &[Scope::List, Scope::Popup];
 const TYPING: &[Scope] = &[Scope::Typing];
 
@@ -211,6 +213,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Action::Newer, &[Key::plain(KeyCode::Right)], RESULT, Group::Result, "", "the batch after"),
     bind(Action::ChangedFirst, &[Key::char('c')], RESULT, Group::Result, "", "changed rows first, or the result's own order"),
     bind(Action::Open, &[Key::plain(KeyCode::Enter)], RESULT, Group::Result, "", "open the row: every column, exact values"),
+    bind(Action::Open, &[Key::plain(KeyCode::Enter)], &[Scope::Time], Group::Look, "late rows", "in panel 4: the late rows, one by one, and why"),
     bind(Action::Left, &[Key::char('h')], RESULT, Group::Result, "", "columns to the left"),
     bind(Action::Right, &[Key::char('l')], RESULT, Group::Result, "", "columns to the right"),
     bind(Action::Open, &[Key::plain(KeyCode::Enter)], &[Scope::List], Group::Query, "show", ""),

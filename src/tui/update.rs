@@ -188,6 +188,7 @@ fn move_by(app: &mut App, step: Step) {
             let last = popup::row_lines(row, app.size).saturating_sub(popup::page(app.size));
             *top = step.from(*top, popup::page(app.size), last);
         }
+        Some(Layer::Late { rows, at }) => *at = step.from(*at, 10, rows.len().saturating_sub(1)),
         Some(Layer::Filter | Layer::ConfirmStop) => {}
         None if app.panel == Panel::Result => move_in_result(app, step, page),
         None => {
@@ -274,7 +275,7 @@ fn back(app: &mut App) {
             app.filter.clear();
             refilter(app);
         }
-        Some(Layer::Help { .. } | Layer::Queries { .. } | Layer::Row { .. } | Layer::ConfirmStop) => {}
+        Some(Layer::Help { .. } | Layer::Queries { .. } | Layer::Row { .. } | Layer::Late { .. } | Layer::ConfirmStop) => {}
         None if app.panel != Panel::Result => app.show(Panel::Result),
         None if !app.filter.is_empty() => {
             app.filter.clear();
@@ -294,6 +295,14 @@ fn open(app: &mut App) -> Option<Effect> {
         app.layer = None;
         let name = app.queries.get(selected)?.name.clone();
         return select(app, name);
+    }
+    if app.panel == Panel::Time {
+        let rows = app.snapshot.as_ref().map(|s| s.late.clone()).unwrap_or_default();
+        match rows.is_empty() {
+            true => app.message = Some((Mood::Waiting, "no row of this query came too late".to_owned())),
+            false => app.layer = Some(Layer::Late { rows, at: 0 }),
+        }
+        return None;
     }
     app.layer = app.opened_row().map(|row| Layer::Row { row, top: 0 });
     None

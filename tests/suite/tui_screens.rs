@@ -145,6 +145,9 @@ fn every_panel() {
     insta::assert_snapshot!("flow", screen(running(), "3"));
     insta::assert_snapshot!("flow_behind", screen(behind(), "3"));
     insta::assert_snapshot!("time", screen(windowed(), "4"));
+    insta::assert_snapshot!("time_late_row", screen(windowed(), "4⏎"));
+    insta::assert_snapshot!("time_late_row_second", screen(windowed(), "4⏎j"));
+    insta::assert_snapshot!("time_120_40", screen_at(windowed(), "4", (120, 40)));
     insta::assert_snapshot!("time_without_watermark", screen(running(), "4"));
     insta::assert_snapshot!("plan", screen(running(), "5"));
     insta::assert_snapshot!("log", screen(running(), "6"));

@@ -37,7 +37,7 @@ pub(super) fn render(frame: &mut Frame<'_>, app: &App, area: Rect) {
             let text = format!("stop `{}` after the batch in flight? ", format::fit(&printable(&app.current), 24));
             spans.push(Span::styled(text, theme.style(Role::Warning)));
         }
-        Some(Layer::Help { .. } | Layer::Queries { .. } | Layer::Row { .. }) => {}
+        Some(Layer::Help { .. } | Layer::Queries { .. } | Layer::Row { .. } | Layer::Late { .. }) => {}
     }
     let paused = app.snapshot.as_ref().is_some_and(|s| s.state == QueryState::Paused);
     let used: usize = spans.iter().map(Span::width).sum();

@@ -16,6 +16,7 @@ mod charts;
 pub(super) mod flow;
 mod header;
 mod hints;
+mod late;
 pub(super) mod layout;
 mod log;
 mod plan;
@@ -66,6 +67,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         Some(Layer::Help { top }) => popup::render_help(frame, app, areas.main, *top),
         Some(Layer::Queries { selected }) => popup::render_queries(frame, app, areas.main, *selected),
         Some(Layer::Row { row, top }) => popup::render_row(frame, app, areas.main, row, *top),
+        Some(Layer::Late { rows, at }) => late::render(frame, app, areas.main, rows, *at),
         Some(Layer::Filter | Layer::ConfirmStop) | None => {}
     }
 }

@@ -138,7 +138,7 @@ fn opened(row: &OpenedRow, theme: Theme, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn render_popup(frame: &mut Frame<'_>, app: &App, area: Rect, title: &str, lines: Vec<Line<'static>>, top: usize) {
+pub(super) fn render_popup(frame: &mut Frame<'_>, app: &App, area: Rect, title: &str, lines: Vec<Line<'static>>, top: usize) {
     let theme = app.options.theme;
     let page = usize::from(area.height.saturating_sub(2));
     let total = lines.len();

@@ -1,28 +1,30 @@
-//! Panel 4: event times against the watermark, and the state that is kept.
+//! Panel 4: event times against the watermark, the windows, and the state that is kept.
 //!
 //! ```text
-//! ┌ 4 Time · watermark 10:27:00 ───────────────────────────────────────────────────┐
-//! │ 10:20          10:25          10:30          10:35                             │
-//! │ ├──────────────┼─────W────────┼───═══════════┼══●────────────────────────────  │
-//! │ W watermark 10:27:00   ● newest event 10:37:00   ═ events of batch 41          │
+//! ┌ 4 Time · watermark = newest event − 10 min ────────────────────────────────────┐
+//! │ 10:00          10:10          10:20          10:30          10:40              │
+//! │ ├──────────────┼──────────────┼─────────W────┼────═══════●──┼────────────────  │
+//! │ [ closed 42   ][ closed 37   ][ open 18     ][ open 21     ]                   │
+//! │      x  x                                                     x late rows      │
+//! │ watermark 10:27:00 · newest event 10:37:00 · the next window closes when an    │
+//! │ event of 10:40:00 or later comes · 2 rows late (Enter shows them and why)      │
+//! │ batch 41: 10:33:12 – 10:37:00, on average 10:35:40                             │
 //! │                                                                                │
-//! │ watermark     10:27:00   10 min behind the newest event                        │
-//! │ newest event  10:37:00   in batch 41                                           │
-//! │ batch 41      10:33:12 – 10:37:00, on average 10:35:40                         │
-//! │ late rows     2 dropped in the last 42 batches                                 │
-//! │                                                                                │
-//! │ state operator         rows   updated   removed      late    memory            │
+//! │ state: 3 windows, 214 groups, 18 KB · evicted 79                               │
+//! │ operator               rows   updated   removed      late    memory            │
 //! │ stateStoreSave          214        12         3         2     18 KB            │
 //! └────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
+use std::collections::BTreeMap;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 use super::{Titles, nothing_yet, render_lines};
 use crate::diagnostic::printable;
-use crate::progress::{BatchProgress, EventTime, QuerySnapshot};
+use crate::progress::{BatchProgress, EventTime, QuerySnapshot, StateOperatorProgress, WindowGroups};
 use crate::tui::app::App;
 use crate::tui::format;
 use crate::tui::theme::Role;
@@ -30,10 +32,13 @@ use crate::tui::theme::Role;
 /// Draws the panel.
 pub(super) fn render(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let times = app.snapshot.as_ref().and_then(Times::of);
-    let about = match &times {
-        Some(times) if times.watermark > 0 => format!("watermark {}", format::clock(times.watermark, app.options.zone)),
-        Some(_) => "watermark not set yet".to_owned(),
-        None => "no watermark".to_owned(),
+    let delay = app.snapshot.as_ref().and_then(|s| s.delay);
+    let about = match (&times, delay) {
+        (Some(_), Some(0)) => "watermark = newest event".to_owned(),
+        (Some(_), Some(delay)) => format!("watermark = newest event − {}", format::duration(delay as f64 / 1e3)),
+        (Some(times), None) if times.watermark > 0 => format!("watermark {}", format::clock(times.watermark, app.options.zone)),
+        (Some(_), None) => "watermark not set yet".to_owned(),
+        (None, _) => "no watermark".to_owned(),
     };
     let lines = lines(app, usize::from(area.width.saturating_sub(2)));
     render_lines(frame, app, "Time", Titles { about, ..Titles::default() }, lines, area);
@@ -47,6 +52,16 @@ struct Times {
     /// Of the last batch that brought events.
     batch: Option<(u64, EventTime)>,
     late: u64,
+    /// When rows came that were late, as far as it is known.
+    late_at: Vec<i64>,
+    windows: Vec<Shown>,
+}
+
+/// A window with its groups.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    window: WindowGroups,
+    open: bool,
 }
 
 impl Times {
@@ -59,8 +74,27 @@ impl Times {
         let batch = known.iter().rev().find(|(_, t)| t.max.is_some()).cloned();
         let late = snapshot.progress.iter().flat_map(|b| &b.state_operators).map(|s| s.num_rows_dropped_by_watermark).sum();
         let watermark = snapshot.results.back().and_then(|r| r.watermark).unwrap_or(i64::MIN).max(last.watermark);
-        Some(Times { watermark, newest, batch, late })
+        let late_at = snapshot.late.iter().filter_map(|row| row.event_time).collect();
+        Some(Times { watermark, newest, batch, late, late_at, windows: windows(snapshot) })
     }
+
+    fn next_to_close(&self) -> Option<WindowGroups> {
+        self.windows.iter().filter(|w| w.open).map(|w| w.window).min_by_key(|w| w.end)
+    }
+}
+
+/// The windows that the kept batches closed and those that are open, by start; the same one counts once.
+fn windows(snapshot: &QuerySnapshot) -> Vec<Shown> {
+    let mut all: BTreeMap<(i64, i64), Shown> = BTreeMap::new();
+    let closed = snapshot.progress.iter().flat_map(|b| &b.state_operators).flat_map(|o| &o.closed_windows);
+    for window in closed {
+        let shown = all.entry((window.start, window.end)).or_insert(Shown { window: WindowGroups { groups: 0, ..*window }, open: false });
+        shown.window.groups += window.groups;
+    }
+    for window in snapshot.progress.back().iter().flat_map(|b| &b.state_operators).flat_map(|o| &o.open_windows) {
+        all.insert((window.start, window.end), Shown { window: *window, open: true });
+    }
+    all.into_values().collect()
 }
 
 /// The panel's lines for that many columns.
@@ -93,31 +127,43 @@ fn time_lines(app: &App, snapshot: &QuerySnapshot, times: &Times, width: usize) 
     if let Some(axis) = Axis::of(times, width.saturating_sub(2)) {
         lines.push(Line::styled(format!(" {}", axis.labels(app)), dim));
         lines.push(Line::raw(format!(" {}", axis.draw(times))));
+        lines.extend(axis.boxes(&times.windows).into_iter().map(|line| Line::raw(format!(" {line}"))));
+        if !times.late_at.is_empty() {
+            lines.push(Line::styled(format!(" {}", axis.marks(&times.late_at)), theme.style(Role::Warning)));
+        }
         lines.push(Line::styled(" W watermark   ═ events of the last batch   ● newest event", dim));
         lines.push(Line::default());
     }
-    let fact = |word: &str, text: String| Line::from(vec![Span::styled(format!(" {word:<14}"), dim), Span::raw(text)]);
-    lines.push(match (times.watermark, times.newest) {
+    let clock = |at: i64| format::clock(at, zone);
+    let mut facts = vec![match (times.watermark, times.newest) {
         (mark, Some((newest, _))) if mark > 0 => {
-            let behind = format::duration((newest - mark).max(0) as f64 / 1e3);
-            fact("watermark", format!("{}   {behind} behind the newest event", format::date_clock(mark, zone)))
+            format!(
+                "watermark {}, {} behind the newest event {}",
+                clock(mark),
+                format::duration((newest - mark).max(0) as f64 / 1e3),
+                clock(newest)
+            )
         }
-        (mark, None) if mark > 0 => fact("watermark", format::date_clock(mark, zone)),
-        _ => fact("watermark", "not set yet: it moves after a batch that brings events".to_owned()),
-    });
-    lines.push(match times.newest {
-        Some((newest, batch)) => fact("newest event", format!("{}   in batch {}", format::date_clock(newest, zone), format::count(batch))),
-        None => fact("newest event", "none yet".to_owned()),
-    });
-    if let Some((batch, EventTime { max: Some(max), min: Some(min), avg, .. })) = &times.batch {
-        let average = avg.map_or(String::new(), |avg| format!(", on average {}", format::clock(avg, zone)));
-        let text = format!("{} – {}{average}", format::clock(*min, zone), format::clock(*max, zone));
-        lines.push(fact(&format!("batch {}", format::count(*batch)), text));
+        (mark, None) if mark > 0 => format!("watermark {}", format::date_clock(mark, zone)),
+        (_, Some((newest, _))) => format!("newest event {} · no watermark yet: it moves after a batch that brings events", clock(newest)),
+        _ => "no event yet, so no watermark".to_owned(),
+    }];
+    if let (Some(window), Some(delay)) = (times.next_to_close(), snapshot.delay) {
+        facts.push(format!("the next window closes when an event of {} or later comes", clock(window.end.saturating_add(delay))));
     }
-    let batches = format::counted(snapshot.progress.len() as u64, "batch", "batches");
-    let text = format!("{} dropped in the last {batches}", format::count(times.late));
-    let role = if times.late > 0 { Role::Warning } else { Role::Text };
-    lines.push(Line::from(vec![Span::styled(format!(" {:<14}", "late rows"), dim), Span::styled(text, theme.style(role))]));
+    if let Some((batch, EventTime { max: Some(max), min: Some(min), avg, .. })) = &times.batch {
+        let average = avg.map_or(String::new(), |avg| format!(", on average {}", clock(avg)));
+        facts.push(format!("batch {}: {} – {}{average}", format::count(*batch), clock(*min), clock(*max)));
+    }
+    for line in format::wrap(&facts.join(" · "), width.saturating_sub(2)) {
+        lines.push(Line::raw(format!(" {line}")));
+    }
+    if times.late > 0 || !times.late_at.is_empty() {
+        let batches = format::counted(snapshot.progress.len() as u64, "batch", "batches");
+        let shows = if snapshot.late.is_empty() { "" } else { " (Enter shows them and why)" };
+        let text = format!(" {} late in the last {batches}{shows}", format::counted(times.late, "row", "rows"));
+        lines.push(Line::styled(text, theme.style(Role::Warning)));
+    }
     lines
 }
 
@@ -131,6 +177,10 @@ struct Axis {
 
 /// Steps between two labels, in seconds.
 const STEPS: [i64; 14] = [1, 5, 15, 30, 60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800];
+/// A window's box is at most so wide.
+const BOX_COLUMNS: i64 = 15;
+/// Lines for windows that overlap.
+const LANES: usize = 3;
 /// Columns from one label to the next at least.
 const LABEL_COLUMNS: usize = 12;
 
@@ -138,13 +188,77 @@ impl Axis {
     fn of(times: &Times, columns: usize) -> Option<Axis> {
         let (newest, _) = times.newest?;
         let oldest = times.batch.as_ref().and_then(|(_, t)| t.min).unwrap_or(newest);
-        let low = if times.watermark > 0 { times.watermark.min(oldest) } else { oldest };
+        let mut low = if times.watermark > 0 { times.watermark.min(oldest) } else { oldest };
         let margin = ((newest - low) / 8).max(1_000_000);
-        let (from, to) = (low - margin, newest + margin);
+        let (mut from, mut to) = (low - margin, newest + margin);
+        if let Some(last) = times.windows.iter().map(|w| w.window).max_by_key(|w| w.end) {
+            // The window that closes next, the one that closed last, and as many as have room for their words.
+            let size = (last.end - last.start).max(1);
+            low = times.windows.iter().filter(|w| w.open).map(|w| w.window.start).chain([low, last.start - size]).min().unwrap_or(low);
+            to = newest.max(last.end);
+            let room = size.saturating_mul(i64::try_from(columns).unwrap_or(1)) / BOX_COLUMNS;
+            from = low.div_euclid(size) * size;
+            from -= (room - (to - from)).max(0) / size * size;
+        }
         let most = (columns / LABEL_COLUMNS).max(1);
-        let fits = |step: &&i64| (to - from) / (**step * 1_000_000) < i64::try_from(most).unwrap_or(1);
-        let step = STEPS.iter().find(fits).copied().unwrap_or((to - from) / 1_000_000 + 1) * 1_000_000;
+        let fits = |step: &i64| (to - from) / *step < i64::try_from(most).unwrap_or(1);
+        // Labels stand where windows begin.
+        let size = times.windows.last().map(|w| w.window.end - w.window.start).filter(|size| *size > 0);
+        let steps: Vec<i64> = match size {
+            Some(size) => [1, 2, 3, 6, 12, 30, 60].into_iter().map(|n| size.saturating_mul(n)).collect(),
+            None => STEPS.iter().map(|seconds| seconds * 1_000_000).collect(),
+        };
+        let step = steps.into_iter().find(fits).unwrap_or(to - from + 1);
         Some(Axis { from, to, step, columns })
+    }
+
+    /// The windows in lanes, so that those which overlap lie below each other.
+    fn boxes(&self, windows: &[Shown]) -> Vec<String> {
+        let mut lanes: Vec<(i64, Vec<char>)> = Vec::new();
+        for shown in windows.iter().filter(|w| w.window.end > self.from && w.window.start < self.to) {
+            let Shown { window, open } = shown;
+            let lane = match lanes.iter().position(|(end, _)| *end <= window.start) {
+                Some(lane) => lane,
+                None if lanes.len() < LANES => {
+                    lanes.push((i64::MIN, vec![' '; self.columns]));
+                    lanes.len() - 1
+                }
+                None => continue,
+            };
+            let (end, cells) = &mut lanes[lane];
+            *end = window.end;
+            let first = self.column(window.start);
+            let past = if window.end >= self.to { self.columns } else { self.column(window.end) };
+            let width = past.saturating_sub(first);
+            let groups = format::count(window.groups);
+            let word = if *open { "open" } else { "closed" };
+            let inner = width.saturating_sub(2);
+            let label = [format!(" {word} {groups} "), format!("{word} {groups}"), format!(" {groups} "), groups, String::new()];
+            let label = label.into_iter().find(|l| l.chars().count() <= inner).unwrap_or_default();
+            let filling = format!("{label:<inner$}");
+            match width {
+                0 => {}
+                1 => cells[first] = '|',
+                _ => {
+                    let text = std::iter::once('[').chain(filling.chars()).chain([']']);
+                    text.zip(&mut cells[first..past]).for_each(|(c, cell)| *cell = c);
+                }
+            }
+        }
+        lanes.into_iter().map(|(_, cells)| cells.into_iter().collect::<String>().trim_end().to_owned()).collect()
+    }
+
+    /// Where late rows fell; `‹` for those before the axis.
+    fn marks(&self, late: &[i64]) -> String {
+        let mut cells = vec![' '; self.columns];
+        for at in late {
+            let (column, mark) = if *at < self.from { (0, '‹') } else { (self.column(*at), 'x') };
+            cells[column] = mark;
+        }
+        let text: String = cells.into_iter().collect();
+        let text = text.trim_end();
+        let word = "   x late rows as they fell";
+        if text.chars().count() + word.len() <= self.columns { format!("{text}{word}") } else { text.to_owned() }
     }
 
     fn column(&self, at: i64) -> usize {
@@ -161,7 +275,7 @@ impl Axis {
         let mut text = String::new();
         for tick in self.ticks() {
             let clock = format::clock(tick, app.options.zone);
-            let label = if self.step < 60_000_000 { &clock[..] } else { &clock[..5] };
+            let label = if self.step % 60_000_000 != 0 { &clock[..] } else { &clock[..5] };
             let column = self.column(tick);
             if column < text.len() || column + label.len() > self.columns {
                 continue;
@@ -190,6 +304,18 @@ impl Axis {
     }
 }
 
+/// What is kept, in a line.
+fn summary(snapshot: &QuerySnapshot, operators: &[StateOperatorProgress]) -> Line<'static> {
+    let open = operators.iter().map(|o| o.open_windows.len() as u64).sum::<u64>();
+    let windows = if open == 0 { String::new() } else { format!("{}, ", format::counted(open, "window", "windows")) };
+    let grouping = operators.iter().all(|o| o.operator_name == "stateStoreSave");
+    let (one, many) = if grouping { ("group", "groups") } else { ("row", "rows") };
+    let rows = format::counted(operators.iter().map(|o| o.num_rows_total).sum(), one, many);
+    let memory = format::bytes(operators.iter().map(|o| o.memory_used_bytes).sum());
+    let removed: u64 = snapshot.progress.iter().flat_map(|b| &b.state_operators).map(|o| o.num_rows_removed).sum();
+    Line::raw(format!(" state: {windows}{rows}, {memory} · evicted {}", format::count(removed)))
+}
+
 fn state_lines(app: &App, snapshot: &QuerySnapshot) -> Vec<Line<'static>> {
     let theme = app.options.theme;
     let operators = snapshot.progress.back().map(|b| &b.state_operators[..]).unwrap_or_default();
@@ -200,8 +326,8 @@ fn state_lines(app: &App, snapshot: &QuerySnapshot) -> Vec<Line<'static>> {
         let [rows, updated, removed, late, memory] = figures;
         format!(" {} {rows:>11} {updated:>9} {removed:>9} {late:>9} {memory:>9}", format::left(name, 22))
     };
-    let heading = row("state operator", ["rows", "updated", "removed", "late", "memory"]);
-    let mut lines = vec![Line::styled(heading, theme.style(Role::Dim))];
+    let heading = row("operator", ["rows", "updated", "removed", "late", "memory"]);
+    let mut lines = vec![summary(snapshot, operators), Line::styled(heading, theme.style(Role::Dim))];
     for operator in operators {
         let figures =
             [operator.num_rows_total, operator.num_rows_updated, operator.num_rows_removed, operator.num_rows_dropped_by_watermark];
