@@ -12,6 +12,7 @@ mod bind;
 pub mod cast;
 pub mod compare;
 mod condition;
+pub mod csv_write;
 mod date;
 mod date_make;
 mod date_text;
