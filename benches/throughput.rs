@@ -3,7 +3,7 @@
 //! `cargo bench --bench throughput [-- NAME …]` makes its inputs once under the temporary directory (a
 //! million events in ten files, one file a batch), runs each shape in turn with polars (through Python, where
 //! `python3`, or `$BENCH_PYTHON`, has polars), and prints medians: rows/s, the ratio to polars, and where
-//! a batch's time goes.
+//! a batch's time goes. `-- socket` prints lines per second from a loopback socket, without and with its write-ahead log.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 #![expect(clippy::disallowed_methods, reason = "whole processes are timed from outside, with the machine's clock")]
@@ -13,6 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+
+#[path = "socket.rs"]
+mod socket;
 
 const FILES: usize = 10;
 const ROWS: usize = 100_000;
@@ -246,5 +249,8 @@ fn main() {
             phase("addBatch"),
             phase("walCommit") + phase("commitOffsets"),
         );
+    }
+    if wanted.is_empty() || wanted.iter().any(|w| w == "socket") {
+        socket::run(&root);
     }
 }

@@ -175,6 +175,10 @@ pub struct SourceStatus {
     pub capacity_bytes: u64,
     /// Rows received since the start.
     pub received_rows: u64,
+    /// Rows of before the start, replayed from the source's write-ahead log.
+    pub replayed_rows: u64,
+    /// Bytes of that log on disk; `None` without one.
+    pub wal_bytes: Option<u64>,
     /// Lines that did not decode, and those over the line limit, since the start.
     pub bad_rows: u64,
     pub oversized_rows: u64,

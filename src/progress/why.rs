@@ -46,7 +46,8 @@ pub fn why(facts: &Facts<'_>) -> Why {
         return reason;
     }
     if *facts.state == QueryState::WaitingForData {
-        return say(Mood::Good, format!("waits for data; batch {} gave {}", newest.batch_id, rows(newest.sink.num_output_rows)));
+        let sentence = format!("waits for data; batch {} gave {}", newest.batch_id, rows(newest.sink.num_output_rows));
+        return say(Mood::Good, replayed(facts).map_or(sentence.clone(), |replayed| format!("{replayed}; {sentence}")));
     }
     let found = pressure(&pressure::Facts { trigger: facts.trigger, last, sources: facts.sources });
     let mood = if found.keeps_up() { Mood::Good } else { Mood::Warning };
@@ -59,6 +60,26 @@ fn say(mood: Mood, sentence: impl Into<String>) -> Why {
 
 fn rows(n: u64) -> String {
     if n == 1 { "1 row".to_string() } else { format!("{n} rows") }
+}
+
+/// What a restart brought back, until something new came.
+fn replayed(facts: &Facts<'_>) -> Option<String> {
+    let source = facts.sources.iter().find(|s| s.replayed_rows > 0 && s.received_rows == 0)?;
+    let lines = if source.replayed_rows == 1 { "1 line".to_string() } else { format!("{} lines", grouped(source.replayed_rows)) };
+    Some(format!("replayed {lines} of {} from the write-ahead log", source.stream))
+}
+
+/// `1,204`
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 fn ended(facts: &Facts<'_>) -> String {
@@ -224,6 +245,19 @@ mod tests {
         let why = why(&facts(&QueryState::WaitingForData, &refused, None));
         assert_eq!(why.sentence, "no connection: nobody listens at socket localhost:9999 (connection refused); trying again");
         assert_eq!(why.mood, Mood::Warning);
+    }
+
+    #[test]
+    fn says_what_a_restart_replayed() {
+        let mut source = source(Connection::Connected);
+        source.replayed_rows = 1204;
+        let sources = [source];
+        let mut last = batch(vec![]);
+        last.sink.num_output_rows = 7;
+        assert_eq!(
+            why(&facts(&QueryState::WaitingForData, &sources, Some(&last))).sentence,
+            "replayed 1,204 lines of lines from the write-ahead log; waits for data; batch 0 gave 7 rows"
+        );
     }
 
     #[test]

@@ -35,3 +35,4 @@ mod tui_keys;
 mod tui_query;
 mod tui_screens;
 mod tui_terminal;
+mod wal;

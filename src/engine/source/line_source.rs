@@ -1,15 +1,16 @@
 //! Rows out of a receiver's queue: what socket and standard input have in common.
 //!
-//! Offsets count lines, `{"lines":42}`, from where the query joined. A line can be read again until it is
-//! committed; nothing is kept beyond that, so a restarted query goes on at the number it left off with the lines
-//! that come then.
+//! Offsets count lines, `{"lines":42}`, from where the query first joined. A line can be read again until it is
+//! committed. Beyond that nothing is kept, so that a restarted query goes on at the number it left off with the lines
+//! that come then; a source with a write-ahead log first replays what its log has.
 
 use crate::checkpoint::Offset;
 use crate::engine::EngineError;
 use crate::engine::source::line_format::DecodeLines;
-use crate::engine::source::queue::{Cursor, Lines};
+use crate::engine::source::queue::{Cursor, LineQueue, Lines};
 use crate::engine::source::rate_limit::{BatchFacts, RateLimit, RateSettings};
 use crate::engine::source::receivers::Receiver;
+use crate::engine::source::socket::Log;
 use crate::engine::source::{Earlier, ReadTask, Signal, Source};
 use crate::progress::{Connection, SourceStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,12 +35,14 @@ pub struct LineSource {
     stream: String,
     /// Such as `socket localhost:9999`.
     description: String,
-    cursor: Cursor,
+    /// `None` until it is known where an earlier run stood: a source with a log joins then.
+    cursor: Option<Cursor>,
+    log: Option<Log>,
     /// Raised with every change of the queue.
     wake: Arc<Signal>,
     decoder: Arc<dyn DecodeLines>,
     /// Lives for as long as someone reads from it.
-    _receiver: Arc<Receiver>,
+    receiver: Arc<Receiver>,
     /// Whether batch 0 runs at once.
     pub(super) starts_empty: bool,
     /// For available now: what is there is all up to the end of the input, not what was read by chance.
@@ -51,12 +54,15 @@ pub struct LineSource {
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// Offset of the cursor's line 0; set by the first offset seen.
-    base: Option<u64>,
-    /// `latest` goes no further than this line of the cursor.
+    /// Number of the cursor's line 0: that of the first line that was not received before.
+    base: u64,
+    /// Lines of before, replayed from the log, in order.
+    replay: Vec<Lines>,
+    replayed: u64,
+    /// `latest` goes no further than this line.
     frozen: Option<u64>,
     to_end: bool,
-    /// The cursor's line that `latest` went up to last.
+    /// The line that `latest` went up to last.
     told: u64,
     rate: Option<RateLimit>,
     bad: Arc<BadLines>,
@@ -66,23 +72,26 @@ struct Progress {
 pub(super) struct LineSourceParts {
     pub(super) stream: String,
     pub(super) description: String,
-    pub(super) cursor: Cursor,
     pub(super) wake: Arc<Signal>,
     pub(super) decoder: Arc<dyn DecodeLines>,
     pub(super) receiver: Arc<Receiver>,
+    /// Keeps the lines for a restart.
+    pub(super) log: Option<Log>,
 }
 
 impl LineSource {
     /// A source over a place in a queue: batch 0 does not run at once, available now takes what was read so far.
     pub(super) fn new(parts: LineSourceParts) -> LineSource {
-        let LineSourceParts { stream, description, cursor, wake, decoder, receiver } = parts;
+        let LineSourceParts { stream, description, wake, decoder, receiver, log } = parts;
+        let cursor = log.is_none().then(|| receiver.queue().join(Arc::clone(&wake)));
         LineSource {
             stream,
             description,
             cursor,
+            log,
             wake,
             decoder,
-            _receiver: receiver,
+            receiver,
             starts_empty: false,
             frozen_reads_to_end: false,
             fails_when_refused: false,
@@ -90,32 +99,52 @@ impl LineSource {
         }
     }
 
-    fn base(&mut self, from: Option<&Offset>) -> Result<u64, EngineError> {
-        match self.state.base {
-            Some(base) => Ok(base),
-            None => {
-                let base = from.map_or(Ok(0), lines_of)?;
-                self.state.base = Some(base);
-                Ok(base)
-            }
-        }
+    fn queue(&self) -> &LineQueue {
+        self.receiver.queue()
     }
 
-    /// The cursor's line of an offset; 0 for lines from before the query joined, which are gone.
-    fn line(&mut self, offset: Option<&Offset>) -> Result<u64, EngineError> {
-        let base = self.base(offset)?;
-        Ok(offset.map_or(Ok(base), lines_of)?.saturating_sub(base))
+    /// Lines that came from the receiver.
+    fn received(&self) -> u64 {
+        self.cursor.as_ref().map_or(0, Cursor::received)
+    }
+
+    /// Joins the receiver, if that had to wait for [`Source::restore`].
+    fn begin(&mut self, earlier: &Earlier) -> Result<(), EngineError> {
+        let (Some(log), None) = (&mut self.log, &self.cursor) else { return Ok(()) };
+        let from = earlier.committed.as_ref().map_or(Ok(0), lines_of)?;
+        let known = earlier.planned.as_ref().map_or(Ok(from), lines_of)?.max(from);
+        let replay = log.open(from, known, !earlier.journal.is_empty())?;
+        self.state.base = replay.end;
+        self.state.replayed = replay.lines.iter().map(|l| l.len() as u64).sum();
+        self.state.replay = replay.lines;
+        let tap = log.tap().map(|tap| (tap, replay.end));
+        self.cursor = Some(self.receiver.queue().join_with(Arc::clone(&self.wake), tap));
+        Ok(())
+    }
+
+    /// The number after the last line there is.
+    fn end(&self) -> u64 {
+        self.state.base + self.received()
+    }
+
+    /// The number of the first line after an offset.
+    fn start(&self, from: Option<&Offset>) -> Result<u64, EngineError> {
+        match (from, self.state.replay.first()) {
+            (Some(from), _) => lines_of(from),
+            (None, Some(_)) => Ok(0),
+            (None, None) => Ok(self.state.base),
+        }
     }
 
     /// For available now and once over an input that ends: waits for the end, or until the queue takes no more.
     fn wait_for_all(&self) {
         let complete = || {
-            let status = self.cursor.queue().status();
+            let status = self.queue().status();
             status.closed || status.full
         };
         while !complete() {
-            let seen = self.cursor.received();
-            if self.wake.wait(WAIT) && self.cursor.received() == seen && !complete() {
+            let seen = self.received();
+            if self.wake.wait(WAIT) && self.received() == seen && !complete() {
                 // Somebody else wants the query's attention, as a STOP does: the signal is left for it to see.
                 self.wake.raise();
                 return;
@@ -126,19 +155,23 @@ impl LineSource {
 
 impl Source for LineSource {
     fn latest(&mut self, from: Option<&Offset>) -> Result<Option<Offset>, EngineError> {
-        let base = self.base(from)?;
-        let start = self.line(from)?;
+        self.begin(&Earlier::default())?;
+        if let Some(failure) = self.log.as_ref().and_then(Log::take_failure) {
+            self.queue().more_room();
+            return Err(failure.within(&self.description));
+        }
+        let start = self.start(from)?;
         if self.state.to_end {
             self.wait_for_all();
         }
-        let status = self.cursor.queue().status();
+        let status = self.queue().status();
         if self.fails_when_refused
             && status.closed
             && let Connection::Refused(why) = status.connection
         {
             return Err(EngineError::external(why).within(&self.description));
         }
-        let mut end = self.cursor.received();
+        let mut end = self.end();
         if let Some(frozen) = self.state.frozen {
             end = end.min(frozen);
         }
@@ -148,15 +181,16 @@ impl Source for LineSource {
         let end = end.max(start);
         self.state.told = end;
         let nothing_yet = from.is_none() && end == 0 && !self.starts_empty;
-        Ok((!nothing_yet).then(|| offset_at(base + end)))
+        Ok((!nothing_yet).then(|| offset_at(end)))
     }
 
     fn read(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<ReadTask>, EngineError> {
-        let (start, end) = match from {
-            Some(_) => (self.line(from)?, self.line(Some(to))?),
-            None => (0, self.line(Some(to))?),
-        };
-        let slices = self.cursor.slice(start, end);
+        self.begin(&Earlier::default())?;
+        let (start, end, base) = (self.start(from)?, lines_of(to)?, self.state.base);
+        let mut slices: Vec<Lines> = self.state.replay.iter().filter_map(|lines| lines.between(start, end)).collect();
+        if let Some(cursor) = self.cursor.as_ref().filter(|_| end > base) {
+            slices.extend(cursor.slice(start.max(base) - base, end - base));
+        }
         let mut tasks: Vec<ReadTask> = Vec::new();
         let mut group: Vec<Lines> = Vec::new();
         let mut weight = 0;
@@ -175,21 +209,47 @@ impl Source for LineSource {
     }
 
     fn commit(&mut self, offset: &Offset) -> Result<(), EngineError> {
-        let line = self.line(Some(offset))?;
-        self.cursor.release(line);
+        let line = lines_of(offset)?;
+        self.state.replay.retain(|lines| lines.end() > line);
+        if let Some(cursor) = &self.cursor {
+            cursor.release(line.saturating_sub(self.state.base));
+        }
         Ok(())
     }
 
+    fn durable(&mut self, offset: &Offset) -> Result<(), EngineError> {
+        let line = lines_of(offset)?;
+        self.log.as_ref().map_or(Ok(()), |log| log.clean(line))
+    }
+
+    fn journal(&mut self, _from: Option<&Offset>, _to: &Offset) -> Result<Vec<String>, EngineError> {
+        self.log.as_mut().map_or(Ok(Vec::new()), Log::journal)
+    }
+
+    fn journal_so_far(&mut self) -> Vec<String> {
+        self.log.as_ref().map_or(Vec::new(), Log::journal_so_far)
+    }
+
     fn restore(&mut self, earlier: &Earlier) -> Result<(), EngineError> {
+        if self.log.is_some() {
+            return self.begin(earlier);
+        }
+        if !earlier.journal.is_empty() {
+            return Err(EngineError::user(format!(
+                "the checkpoint has a write-ahead log of {}, and the stream has none any more",
+                self.stream
+            ))
+            .help("do: OPTIONS (wal 'true') as before, so that the lines in it are not lost"));
+        }
         // Nothing is kept over a restart: the rows of the batch that was cut off are gone with those before it.
         let reached = earlier.planned.as_ref().or(earlier.committed.as_ref());
-        self.state.base = reached.map(lines_of).transpose()?;
+        self.state.base = reached.map_or(Ok(0), lines_of)?;
         Ok(())
     }
 
     fn status(&self) -> SourceStatus {
-        let queue = self.cursor.queue().status();
-        let limits = self.cursor.queue().limits();
+        let queue = self.queue().status();
+        let limits = self.queue().limits();
         let sample = self.state.bad.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
         SourceStatus {
             stream: self.stream.clone(),
@@ -199,7 +259,9 @@ impl Source for LineSource {
             buffered_bytes: queue.bytes,
             capacity_rows: limits.rows,
             capacity_bytes: limits.bytes,
-            received_rows: self.cursor.received(),
+            received_rows: self.received(),
+            replayed_rows: self.state.replayed,
+            wal_bytes: self.log.as_ref().map(Log::bytes),
             bad_rows: queue.invalid + self.state.bad.count.load(Ordering::Relaxed),
             oversized_rows: queue.oversized,
             sample: sample.or(queue.sample),
@@ -210,14 +272,15 @@ impl Source for LineSource {
 
     fn ended(&self) -> bool {
         // Lines may have come between the last look and the close: they must be told of first.
-        self.cursor.queue().status().closed && self.state.told >= self.state.frozen.unwrap_or_else(|| self.cursor.received())
+        self.queue().status().closed && self.state.told >= self.state.frozen.unwrap_or_else(|| self.end())
     }
 
     fn freeze(&mut self) -> Result<(), EngineError> {
+        self.begin(&Earlier::default())?;
         if self.frozen_reads_to_end {
             self.state.to_end = true;
         } else {
-            self.state.frozen = Some(self.cursor.received());
+            self.state.frozen = Some(self.end());
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+mod chunk;
 pub(crate) mod declared;
 pub(crate) mod decode;
 pub mod files;

@@ -12,21 +12,19 @@
 
 use crate::engine::clock::Clock;
 use crate::engine::source::Signal;
+use crate::engine::source::chunk::{Chunk, cost};
 use crate::engine::source::lines::{Flaws, LineRange};
 use crate::progress::Connection;
-use polars_arrow::array::PrimitiveArray;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Bytes after which a chunk is closed and the next begun.
-const CHUNK_BYTES: usize = 1 << 20;
-/// What an entry of a chunk's line table takes.
-const LINE_COST: u64 = size_of::<LineRange>() as u64;
-/// What a chunk takes besides its bytes and lines.
-const CHUNK_COST: u64 = 256;
+pub use crate::engine::source::chunk::Lines;
 
+/// Bytes after which a chunk is closed and the next begun.
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// How much a queue holds at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
@@ -42,98 +40,6 @@ impl Default for QueueLimits {
     }
 }
 
-/// Lines that lie in one piece of memory; never changes once it is in the queue.
-#[derive(Debug)]
-pub struct Chunk {
-    bytes: PrimitiveArray<u8>,
-    lines: Vec<LineRange>,
-    /// Number of its first line.
-    first: u64,
-    /// From which line on which arrival time holds, microseconds since the epoch.
-    arrivals: Vec<(u32, i64)>,
-}
-
-impl Chunk {
-    fn end(&self) -> u64 {
-        self.first + self.lines.len() as u64
-    }
-
-    fn cost(&self) -> u64 {
-        cost(self.bytes.values().len(), self.lines.len())
-    }
-}
-
-fn cost(bytes: usize, lines: usize) -> u64 {
-    bytes as u64 + lines as u64 * LINE_COST + CHUNK_COST
-}
-
-/// Some consecutive lines of a chunk; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Lines {
-    chunk: Arc<Chunk>,
-    from: usize,
-    to: usize,
-}
-
-impl Lines {
-    /// Number of lines.
-    pub fn len(&self) -> usize {
-        self.to - self.from
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.from == self.to
-    }
-
-    /// The bytes that [`ranges`](Lines::ranges) point into: valid UTF-8. Between lines stand line ends and lines that
-    /// were dropped.
-    pub fn bytes(&self) -> &[u8] {
-        self.chunk.bytes.values().as_slice()
-    }
-
-    /// The bytes as polars shares them.
-    pub fn shared_bytes(&self) -> &PrimitiveArray<u8> {
-        &self.chunk.bytes
-    }
-
-    /// Where each line lies.
-    pub fn ranges(&self) -> &[LineRange] {
-        &self.chunk.lines[self.from..self.to]
-    }
-
-    /// The lines.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.ranges().iter().map(|r| &self.bytes()[r.range()])
-    }
-
-    /// The lines as text.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        // Receivers repair every line, so the check passes; it is one pass over bytes that are read next anyway.
-        let text = std::str::from_utf8(self.bytes()).unwrap_or_default();
-        self.ranges().iter().map(|r| text.get(r.range()).unwrap_or_default())
-    }
-
-    /// When each line arrived, microseconds since the epoch.
-    pub fn arrivals(&self) -> impl Iterator<Item = i64> {
-        let marks = &self.chunk.arrivals;
-        (self.from..self.to).scan(0, move |mark, line| {
-            while marks.get(*mark + 1).is_some_and(|(first, _)| *first as usize <= line) {
-                *mark += 1;
-            }
-            Some(marks[*mark].1)
-        })
-    }
-
-    /// Bytes of the lines, about.
-    pub fn weight(&self) -> usize {
-        match (self.ranges().first(), self.ranges().last()) {
-            (Some(first), Some(last)) => (last.end - first.start) as usize,
-            _ => 0,
-        }
-    }
-}
-
 /// The chunk that is still being filled.
 #[derive(Debug, Default)]
 struct OpenChunk {
@@ -142,12 +48,24 @@ struct OpenChunk {
     arrivals: Vec<(u32, i64)>,
 }
 
+/// Gets a reader's lines before they count as received: how a write-ahead log sees them first.
+pub trait Tap: Send + Sync + fmt::Debug {
+    /// Takes lines of `block`; `first` is the number of the first of them. False: they cannot be kept now, and are not
+    /// taken in either.
+    fn keep(&self, first: u64, block: &[u8], lines: &[LineRange], arrived: i64) -> bool;
+
+    /// Whether it keeps nothing until somebody looks at it.
+    fn has_failed(&self) -> bool;
+}
+
 #[derive(Debug)]
 struct Reader {
     id: u64,
     /// Lines before this one are done with.
     done: u64,
     wake: Arc<Signal>,
+    /// With the number that it has for the queue's line 0, which may be below zero.
+    tap: Option<(Arc<dyn Tap>, i64)>,
 }
 
 /// Figures of a queue at one moment.
@@ -219,7 +137,7 @@ impl State {
         open.bytes.shrink_to_fit();
         open.lines.shrink_to_fit();
         let first = self.next - open.lines.len() as u64;
-        let chunk = Chunk { bytes: PrimitiveArray::from_vec(open.bytes), lines: open.lines, first, arrivals: open.arrivals };
+        let chunk = Chunk::new(open.bytes, open.lines, first, open.arrivals);
         self.chunk_bytes += chunk.cost();
         self.chunks.push_back(Arc::new(chunk));
     }
@@ -233,6 +151,30 @@ impl State {
         }
         if needed == self.next {
             self.open = OpenChunk::default();
+        }
+    }
+
+    /// Shows lines to the taps; false when one of them cannot keep them.
+    fn keep(&self, block: &[u8], lines: &[LineRange], arrived: i64) -> bool {
+        let taps = self.readers.iter().filter_map(|r| r.tap.as_ref());
+        taps.fold(true, |kept, (tap, offset)| kept && tap.keep((self.next.cast_signed() + offset).cast_unsigned(), block, lines, arrived))
+    }
+
+    /// Copies lines into the open chunk, and closes it when it is full or told to.
+    fn append(&mut self, block: &[u8], lines: &[LineRange], arrived: i64, seal: bool) {
+        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return };
+        let start = first.start as usize;
+        let open = &mut self.open;
+        let offset = open.bytes.len();
+        if open.arrivals.last().is_none_or(|(_, at)| *at != arrived) {
+            open.arrivals.push((open.lines.len() as u32, arrived));
+        }
+        open.bytes.extend_from_slice(&block[start..last.end as usize]);
+        let moved = |at: u32| (at as usize - start + offset) as u32;
+        open.lines.extend(lines.iter().map(|l| LineRange { start: moved(l.start), end: moved(l.end) }));
+        self.next += lines.len() as u64;
+        if self.open.bytes.len() >= CHUNK_BYTES || seal {
+            self.seal();
         }
     }
 
@@ -276,16 +218,23 @@ impl LineQueue {
 
     /// Joins a reader, which gets every line from now on; `wake` is raised when there are some or the connection changed.
     pub fn join(self: &Arc<LineQueue>, wake: Arc<Signal>) -> Cursor {
+        self.join_with(wake, None)
+    }
+
+    /// The same for a reader whose lines are kept by a tap, which numbers them from a number of its own.
+    pub fn join_with(self: &Arc<LineQueue>, wake: Arc<Signal>, tap: Option<(Arc<dyn Tap>, u64)>) -> Cursor {
         let mut state = self.state();
         state.joined += 1;
         let (id, first) = (state.joined, state.next);
-        state.readers.push(Reader { id, done: first, wake });
+        let tap = tap.map(|(tap, number)| (tap, number.cast_signed() - first.cast_signed()));
+        state.readers.push(Reader { id, done: first, wake, tap });
         drop(state);
         self.more_room();
         Cursor { queue: Arc::clone(self), id, first }
     }
 
-    fn more_room(&self) {
+    /// There may be room again.
+    pub(super) fn more_room(&self) {
         self.room.notify_one();
         self.room_changed.notify_all();
     }
@@ -299,7 +248,7 @@ impl LineQueue {
         if state.readers.is_empty() {
             return false;
         }
-        let room = !self.full(state);
+        let room = !self.full(state) && !state.readers.iter().any(|r| r.tap.as_ref().is_some_and(|(tap, _)| tap.has_failed()));
         let now = self.micros();
         if room {
             state.end_of_wait(now);
@@ -329,7 +278,14 @@ impl LineQueue {
         let mut state = self.state();
         let mut taken = 0;
         while taken < lines.len() && self.has_room(&mut state) {
-            taken += self.append_to_open(&mut state, block, &lines[taken..], arrived);
+            let (count, fits_all) = self.count_that_fits(&state, &lines[taken..]);
+            let next = &lines[taken..taken + count];
+            if !state.keep(block, next, arrived) {
+                state.wake();
+                break;
+            }
+            state.append(block, next, arrived, !fits_all);
+            taken += count;
         }
         if taken > 0 {
             state.wake();
@@ -337,8 +293,8 @@ impl LineQueue {
         taken
     }
 
-    /// Copies what fits into the open chunk, at least one line, and closes the chunk when it is full.
-    fn append_to_open(&self, state: &mut State, block: &[u8], lines: &[LineRange], arrived: i64) -> usize {
+    /// How many lines go into the open chunk, at least one, and whether those are all that the queue has room for.
+    fn count_that_fits(&self, state: &State, lines: &[LineRange]) -> (usize, bool) {
         let rows = usize::try_from(self.limits.rows - state.rows()).unwrap_or(usize::MAX).min(lines.len());
         let bytes_left = self.limits.bytes.saturating_sub(state.bytes());
         let chunk_left = CHUNK_BYTES.saturating_sub(state.open.bytes.len());
@@ -348,20 +304,7 @@ impl LineQueue {
             bytes <= chunk_left && cost(bytes, *n) <= bytes_left
         };
         let count = if fits(&rows) { rows } else { partition(rows, fits).max(1) };
-
-        let open = &mut state.open;
-        let offset = open.bytes.len();
-        if open.arrivals.last().is_none_or(|(_, at)| *at != arrived) {
-            open.arrivals.push((open.lines.len() as u32, arrived));
-        }
-        open.bytes.extend_from_slice(&block[start..lines[count - 1].end as usize]);
-        let moved = |at: u32| (at as usize - start + offset) as u32;
-        open.lines.extend(lines[..count].iter().map(|l| LineRange { start: moved(l.start), end: moved(l.end) }));
-        state.next += count as u64;
-        if state.open.bytes.len() >= CHUNK_BYTES || count < rows {
-            state.seal();
-        }
-        count
+        (count, count == rows)
     }
 
     /// Notes lines dropped or repaired.
@@ -465,7 +408,7 @@ impl Cursor {
             let start = from.max(chunk.first) - chunk.first;
             let end = to.min(chunk.end()) - chunk.first;
             if start < end {
-                slices.push(Lines { chunk: Arc::clone(chunk), from: start as usize, to: end as usize });
+                slices.push(Lines::new(Arc::clone(chunk), start as usize, end as usize));
             }
         }
         slices

@@ -48,10 +48,10 @@ fn source(scan: &Scan, context: &SourceContext, receiver: Arc<Receiver>, decoder
     let mut source = LineSource::new(LineSourceParts {
         stream: scan.name.clone(),
         description: "standard input".to_string(),
-        cursor: receiver.queue().join(Arc::clone(&context.wake)),
         wake: Arc::clone(&context.wake),
         decoder,
         receiver,
+        log: None,
     });
     source.frozen_reads_to_end = true;
     source

@@ -84,6 +84,12 @@ fn source_lines(app: &App, source: &SourceStatus, width: usize) -> Vec<Line<'sta
         Span::styled(format!("   {about}"), theme.style(Role::Dim)),
     ])];
     let mut received = vec![format!("received {}", format::counted(source.received_rows, "row", "rows"))];
+    if let Some(bytes) = source.wal_bytes {
+        received.push(format!("write-ahead log {}", format::bytes(bytes)));
+    }
+    if source.replayed_rows > 0 {
+        received.push(format!("{} replayed", format::count(source.replayed_rows)));
+    }
     if source.bad_rows > 0 {
         received.push(format!("{} undecodable", format::count(source.bad_rows)));
     }

@@ -9,8 +9,11 @@
 //! The task on the runtime reads only while its queue has room, so TCP holds the sender back when queries are slower.
 //! In listen mode clients are served one after the other, as `nc` does.
 
+mod log;
 mod open;
+mod wal;
 
+pub(super) use log::Log;
 pub(super) use open::check;
 pub(super) use open::max_line_bytes;
 pub use open::{open, watch};

@@ -1,6 +1,6 @@
 //! `CREATE STREAM … USING socket OPTIONS (…)` → a source.
 
-use super::{SocketMode, SocketOptions};
+use super::{Log, SocketMode, SocketOptions};
 use crate::engine::clock::Clock;
 use crate::engine::source::declared::Declared;
 use crate::engine::source::line_format;
@@ -21,14 +21,25 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     let declared = Declared::new("socket", &scan.options);
     let options = read(&declared)?;
     let decoder = line_format::decoder(scan, context, &declared)?;
+    let log = match (wal(&declared)?, &context.folder) {
+        (false, _) => None,
+        (true, Some(folder)) => Some(Log::new(Arc::clone(resources.disk()), folder)),
+        (true, None) => {
+            return Err(EngineError::user(format!(
+                "{} has the option wal 'true': its lines are kept for a restart, and without a CHECKPOINT the query has no place for them",
+                scan.name
+            ))
+            .help("do: CHECKPOINT 'directory', or leave the option wal out"));
+        }
+    };
     let receiver = receiver(&scan.name, &options, Arc::clone(&context.clock), resources);
     let mut source = LineSource::new(LineSourceParts {
         stream: scan.name.clone(),
         description: format!("socket {}", options.address()),
-        cursor: receiver.queue().join(Arc::clone(&context.wake)),
         wake: Arc::clone(&context.wake),
         decoder,
         receiver,
+        log,
     });
     source.starts_empty = true;
     source.fails_when_refused = !options.reconnect;
@@ -73,9 +84,7 @@ fn read(declared: &Declared<'_>) -> Result<SocketOptions, EngineError> {
     };
     let least = if mode == SocketMode::Listen { 0 } else { 1 };
     let port = declared.number("port", least, i64::from(u16::MAX))?.ok_or_else(|| missing("port"))?;
-    if declared.text("wal").is_some() {
-        return Err(EngineError::user("option wal of socket is not built yet: lines that no query has committed are lost when eddy ends"));
-    }
+    wal(declared)?;
     Ok(SocketOptions {
         host,
         port: port as u16,
@@ -83,6 +92,11 @@ fn read(declared: &Declared<'_>) -> Result<SocketOptions, EngineError> {
         reconnect: declared.boolean("reconnect")?.unwrap_or(true),
         max_line_bytes: max_line_bytes(declared)?,
     })
+}
+
+/// Whether lines are kept for a restart.
+fn wal(declared: &Declared<'_>) -> Result<bool, EngineError> {
+    Ok(declared.boolean("wal")?.unwrap_or(false))
 }
 
 /// `mode` is an option of sockets and, with other values, of the readers of records.
