@@ -27,6 +27,7 @@ use crate::checkpoint::recover::{self, Recovery};
 use crate::checkpoint::{Offset, Sync};
 use crate::plan::LogicalPlan;
 use crate::plan::logical::Column;
+use crate::progress::guarantee::Guarantee;
 use crate::progress::recorder::{Outcome, Phase, Recorder};
 use crate::progress::{EventTime, OutputMode, QueryState, SinkProgress, SourceProgress, Trigger};
 use std::sync::{Arc, PoisonError};
@@ -46,6 +47,8 @@ pub struct QuerySpec {
     pub trigger: Trigger,
     /// Where results go.
     pub sink: Box<dyn Sink>,
+    /// What a restart means for its rows.
+    pub guarantee: Guarantee,
     /// Session settings that queries read.
     pub settings: QuerySettings,
     /// The time.

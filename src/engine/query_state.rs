@@ -11,6 +11,7 @@ use crate::diagnostic::printable;
 use crate::plan::LogicalPlan;
 use crate::plan::expr::Expr;
 use crate::plan::logical::Column;
+use crate::progress::guarantee::Guarantee;
 use crate::progress::history::History;
 use crate::progress::recorder::Identity;
 use crate::progress::why::{self, why};
@@ -73,6 +74,7 @@ struct Fixed {
     delay: Option<i64>,
     zone: chrono_tz::Tz,
     waits_for_watermark: bool,
+    guarantee: Guarantee,
 }
 
 struct Moving {
@@ -111,6 +113,7 @@ impl Shared {
             delay,
             zone: spec.eval.zone,
             waits_for_watermark: follows_watermark && spec.mode == OutputMode::Append,
+            guarantee: spec.guarantee.clone(),
         };
         let moving = Moving {
             command: Command::Run,
@@ -281,7 +284,8 @@ impl Shared {
             started: fixed.started,
             delay: fixed.delay,
             now,
-            guarantee: "at-most-once".to_string(),
+            guarantee: fixed.guarantee.level.name().to_string(),
+            guarantee_reason: fixed.guarantee.reason.clone(),
             plan: Arc::clone(&fixed.plan),
             why: why(&facts),
             progress: moving.progress.all(),
@@ -435,7 +439,8 @@ fn key_columns(plan: &LogicalPlan) -> Vec<usize> {
 }
 
 /// A random identifier in the form of a UUID.
-fn unique_id(time: i64, salt: u64) -> String {
+/// As Spark names queries and runs: a random UUID.
+pub(super) fn unique_id(time: i64, salt: u64) -> String {
     // The hasher's random seed differs in every process and call.
     let state = ahash::RandomState::new();
     let (high, low) = (state.hash_one((time, salt)), state.hash_one((salt, time, "id")));

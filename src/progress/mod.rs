@@ -3,6 +3,7 @@
 //! A leaf: it knows no engine. The engine fills a [`BatchProgress`] per batch and publishes a
 //! [`QuerySnapshot`] that the dashboard, `SHOW QUERIES` and the tables `queries()` and `progress('q')` read.
 
+pub mod guarantee;
 pub mod history;
 pub mod pressure;
 pub mod recorder;
@@ -267,6 +268,8 @@ pub struct QuerySnapshot {
     pub delay: Option<i64>,
     /// What a restart means: `at-most-once`, `at-least-once`, `exactly-once`.
     pub guarantee: String,
+    /// Why no more, or how so: which link of source, checkpoint and sink is the weakest.
+    pub guarantee_reason: String,
     /// The plan as EXPLAIN prints it.
     pub plan: Arc<str>,
     /// Newest last; bounded.

@@ -83,6 +83,7 @@ limits each batch to what the query was seen to keep up with, so that batches st
         text: "\
 socket   CREATE STREAM lines USING socket OPTIONS (host 'localhost', port 9999);
          with columns: CREATE STREAM t (id INT, name STRING) USING socket OPTIONS (port 9999, format 'json');
+         wal 'true' keeps lines for a restart (.help guarantee)
 json csv text parquet   files of a directory as they come; without columns the schema is inferred
          CREATE STREAM orders USING json OPTIONS (path 'samples/data/orders', maxFilesPerTrigger 1);
 rate     numbers by themselves, to try things out
@@ -98,8 +99,26 @@ console  tables on this terminal; OPTIONS (truncate false, numRows 50, vertical 
 memory   a table of the query's name:
            START counts AS SELECT value, count(*) AS n FROM STREAM lines GROUP BY value INTO memory;
            SELECT * FROM counts ORDER BY n DESC;
+parquet csv json text   a directory that gets each batch's rows as files, in append mode:
+           START kept AS SELECT * FROM STREAM lines INTO parquet OPTIONS (path 'out') CHECKPOINT 'out/_checkpoint';
+         PARTITIONED BY (country) behind the options makes a directory for each value
+         a file is there whole or not at all, and a batch that runs again replaces its own
+         OPTIONS: compression, maxRecordsPerFile, header, sep, nullValue, dateFormat, timestampFormat …
+         fewer batches make fewer files (.help trigger), and a query over tables only writes its result once
 noop     computes every row and writes none
 Without INTO a preview opens the dashboard, and a started query keeps its last batches for .dash.",
+    },
+    Topic {
+        name: "guarantee",
+        title: "what a restart means: lost, doubled, or neither",
+        text: "\
+at-most-once    rows may be lost, none comes twice
+at-least-once   none is lost, some may come twice
+exactly-once    neither
+It follows from the source (can it give the rows again?), the CHECKPOINT (does it know where it stood?) and the
+sink (does a batch that runs again replace itself?). EXPLAIN and SHOW QUERIES name the weakest.
+A socket cannot repeat lines. OPTIONS (wal 'true') keeps them in the CHECKPOINT of the query before they count
+as received, and a restart replays them. What the sender pushed and nobody received yet is its own to repeat.",
     },
     Topic {
         name: "settings",

@@ -3,7 +3,7 @@
 use super::create::{connection_text, kind_name};
 use super::rows::text;
 use super::show::{options_text, state_name, state_rows, table};
-use super::start::trigger_text;
+use super::start::{mode_of, trigger_text};
 use super::{Answer, Entry, Outcome, Session};
 use crate::catalog::Relation;
 use crate::diagnostic::{Diagnostic, nearest};
@@ -11,6 +11,7 @@ use crate::lang::ast::{Describe, Ident, StreamingQuery};
 use crate::plan;
 use crate::plan::functions::{self, Function, Kind};
 use crate::plan::streaming;
+use crate::progress::guarantee::Guarantee;
 use crate::types::{DataType, Field, Value};
 
 const S: DataType = DataType::String;
@@ -45,6 +46,7 @@ impl Session {
     pub(super) fn explain(&mut self, extended: bool, query: &StreamingQuery) -> Result<Outcome, Diagnostic> {
         let plan::Analyzed { analyzed, plan, warnings } = self.analyze_both(&query.query)?;
         let mut out = plan.to_string();
+        let guarantee = plan.is_streaming().then(|| self.guarantee_of(query, &plan)).flatten();
         if extended {
             out = format!("as analyzed:\n{analyzed}\nas it runs:\n{plan}");
             out.push_str(&format!("\nquery: {}\n", query.query));
@@ -56,7 +58,19 @@ impl Session {
                 out.push_str("bounded: it runs once\n");
             }
         }
+        if let Some(guarantee) = guarantee {
+            out.push_str(&format!("{}guarantee: {guarantee}\n", if out.ends_with('\n') { "" } else { "\n" }));
+        }
         Ok(Outcome { warnings, ..Outcome::of(Answer::Text { column: "plan", text: out }) })
+    }
+}
+
+impl Session {
+    /// What a restart would mean for the query; `None` when it could not start.
+    fn guarantee_of(&self, query: &StreamingQuery, plan: &plan::LogicalPlan) -> Option<Guarantee> {
+        let (mode, _) = mode_of(plan, query.output_mode.as_ref(), &query.query).ok()?;
+        let sink = query.sink.as_ref().map_or("screen".to_string(), |s| s.format.name.to_lowercase());
+        Some(self.guarantee(plan, mode, &sink, query.checkpoint.is_some()))
     }
 }
 
@@ -71,8 +85,11 @@ fn describe_query(entry: &Entry) -> Outcome {
     add("mode", snapshot.mode.name().to_string());
     add("trigger", trigger_text(snapshot.trigger));
     add("sink", entry.sink.clone());
-    add("guarantee", snapshot.guarantee.clone());
+    add("guarantee", format!("{}: {}", snapshot.guarantee, snapshot.guarantee_reason));
     for source in &snapshot.sources {
+        if let Some(bytes) = source.wal_bytes {
+            add("write-ahead log", format!("{} · {bytes} bytes on disk · {} rows replayed", source.stream, source.replayed_rows));
+        }
         add(
             "source",
             format!(

@@ -4,7 +4,7 @@ use super::create::schema_text;
 use super::rows::{columns_of, count, frame_of, matches, text};
 use super::start::trigger_text;
 use super::{Answer, Outcome, Session, settings};
-use crate::catalog::Relation;
+use crate::catalog::{Relation, SourceDef};
 use crate::diagnostic::Diagnostic;
 use crate::lang::ast::{RelationKind, ShowKind};
 use crate::plan::functions;
@@ -23,8 +23,8 @@ impl Session {
     }
 
     fn show_queries(&self, like: Option<&str>) -> Outcome {
-        let names = ["name", "state", "mode", "trigger", "batches", "inputRowsPerSecond", "stateRows", "sink", "why"];
-        let types = [&S, &S, &S, &S, &I, &DataType::Double, &I, &S, &S];
+        let names = ["name", "state", "mode", "trigger", "batches", "inputRowsPerSecond", "stateRows", "sink", "guarantee", "why"];
+        let types = [&S, &S, &S, &S, &I, &DataType::Double, &I, &S, &S, &S];
         let rows = self.queries.named().into_iter().filter(|e| matches(like, e.name.as_deref().unwrap_or_default())).map(|entry| {
             let snapshot = entry.handle.snapshot();
             let last = snapshot.progress.back();
@@ -37,6 +37,7 @@ impl Session {
                 Value::Double(last.map_or(0.0, |p| (p.input_rows_per_second * 10.0).round() / 10.0)),
                 count(state_rows(&snapshot)),
                 text(entry.sink.clone()),
+                text(format!("{}: {}", snapshot.guarantee, snapshot.guarantee_reason)),
                 text(snapshot.why.sentence.clone()),
             ]
         });
@@ -56,6 +57,11 @@ impl Session {
         let wanted = self.catalog.relations().filter(|r| r.kind() == kind && matches(like, r.name()));
         let rows: Vec<Vec<Value>> = wanted
             .map(|relation| match relation {
+                Relation::Source(s) if kind == RelationKind::Stream => {
+                    let mut row = vec![text(&s.name), text(&s.format), text(schema_text(&s.columns)), text(options_text(&s.options))];
+                    row.push(text(self.restart_text(s)));
+                    row
+                }
                 Relation::Source(s) => vec![text(&s.name), text(&s.format), text(schema_text(&s.columns)), text(options_text(&s.options))],
                 Relation::Memory(m) => {
                     let held: usize = self.resources.table(&m.name).map_or(0, |t| t.frames.iter().map(crate::engine::Frame::rows).sum());
@@ -70,8 +76,36 @@ impl Session {
             })
             .collect();
         match kind {
+            RelationKind::Stream => table(&["name", "format", "columns", "options", "restart"], &[&S, &S, &S, &S, &S], rows),
             RelationKind::View => table(&["name", "query"], &[&S, &S], rows),
             _ => table(&["name", "format", "columns", "options"], &[&S, &S, &S, &S], rows),
+        }
+    }
+
+    /// What a restart finds of a stream's rows, and what its write-ahead logs hold now.
+    fn restart_text(&self, source: &SourceDef) -> String {
+        let wal = source.options.iter().any(|(key, value)| key.eq_ignore_ascii_case("wal") && value.trim().eq_ignore_ascii_case("true"));
+        match source.format.as_str() {
+            "socket" if wal => {
+                let snapshots = self.queries.running().into_iter().map(|e| e.handle.snapshot());
+                let logs: Vec<u64> = snapshots
+                    .filter(|s| !s.state.is_final())
+                    .flat_map(|s| s.sources)
+                    .filter(|s| s.stream.eq_ignore_ascii_case(&source.name))
+                    .filter_map(|s| s.wal_bytes)
+                    .collect();
+                match logs.len() {
+                    0 => "replayed from a write-ahead log".to_string(),
+                    n => format!(
+                        "replayed from a write-ahead log · {n} {} · {} bytes",
+                        if n == 1 { "query" } else { "queries" },
+                        logs.iter().sum::<u64>()
+                    ),
+                }
+            }
+            "socket" => "lines are gone once read".to_string(),
+            "stdin" => "read once".to_string(),
+            _ => "read again".to_string(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::engine::eval::{EvalContext, bind};
 use crate::engine::query::{QuerySettings, QuerySpec, start};
 use crate::engine::sink::console::Screen;
 use crate::engine::sink::{self, Sink, SinkContext};
+use crate::engine::source;
 use crate::engine::source::rate_limit::RateSettings;
 use crate::engine::watermark::Policy;
 use crate::engine::{EngineError, Frame, Resources};
@@ -17,8 +18,10 @@ use crate::lang::ast::{self, Ident, OutputModeDef, SinkDef, StreamingQuery, Trig
 use crate::plan::expr::Expr;
 use crate::plan::logical::{Column, LogicalPlan};
 use crate::plan::{self, FoldError, Reason, streaming};
+use crate::progress::guarantee::{self, Guarantee, Repeats, guarantee};
 use crate::progress::{OutputMode, Trigger};
 use crate::types::{Field, Value, quote_if_needed};
+use std::sync::{Mutex, PoisonError};
 
 /// A bounded query, ready to run on whichever thread.
 pub struct Bounded {
@@ -29,6 +32,8 @@ pub struct Bounded {
     system: SystemRows,
     /// The rows are computed and shown to nobody (INTO noop).
     pub silent: bool,
+    /// Where the rows go instead of being shown.
+    into: Option<Mutex<Box<dyn Sink>>>,
 }
 
 impl Bounded {
@@ -47,7 +52,11 @@ impl Bounded {
     /// # Errors
     /// When a source cannot be read or a value cannot be computed.
     pub fn run(&self) -> Result<Frame, EngineError> {
-        crate::engine::run_bounded(&self.plan, &self.context, &self.resources, &self.system)
+        let frame = crate::engine::run_bounded(&self.plan, &self.context, &self.resources, &self.system)?;
+        let Some(sink) = &self.into else { return Ok(frame) };
+        let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+        sink::write_once(&mut **sink, &self.columns, &frame, &self.context)?;
+        Ok(frame)
     }
 }
 
@@ -106,6 +115,7 @@ impl Session {
             resources: self.resources.clone(),
             system: SystemRows::new(self.queries.clone()),
             silent: false,
+            into: None,
         }
     }
 
@@ -141,7 +151,8 @@ impl Session {
                 "noop" => bounded.silent = true,
                 "memory" => return needs_stream("INTO memory", into.format.span).map_err(|e| e.note("instead: CREATE TABLE name AS …")),
                 _ => {
-                    self.open_sink(Some(into), None, &bounded.columns)?;
+                    bounded.into = Some(Mutex::new(self.open_sink(Some(into), None, &bounded.columns, true)?.0));
+                    bounded.silent = true;
                 }
             }
         }
@@ -154,18 +165,21 @@ impl Session {
         }
         let trigger = trigger_of(query.trigger.as_ref())?;
         let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), &query.query)?;
+        mode_fits(mode, &query)?;
         if let Some(name) = &query.name {
             self.may_start(name, query.sink.as_ref())?;
         }
         let columns = plan.columns();
         let name = query.name.as_ref().map(|n| n.name.clone());
-        let (sink, sink_name) = self.open_sink(query.sink.as_ref(), name.as_deref(), &columns)?;
+        let (sink, sink_name) = self.open_sink(query.sink.as_ref(), name.as_deref(), &columns, false)?;
+        let guarantee = self.guarantee(&plan, mode, &sink_name, query.checkpoint.is_some());
         let spec = QuerySpec {
             name: name.clone(),
             plan,
             mode,
             trigger,
             sink,
+            guarantee,
             settings: self.query_settings(),
             clock: self.options.clock.clone(),
             eval: self.eval_context(),
@@ -181,6 +195,15 @@ impl Session {
         let notes = vec![announce(name.as_deref(), mode, why.as_deref(), trigger, &sink_name)];
         let answer = if name.is_some() { Answer::Started(entry) } else { Answer::Preview(entry) };
         Ok(Outcome { answer, notes, warnings })
+    }
+
+    /// What a restart means for a query's rows.
+    pub(super) fn guarantee(&self, plan: &LogicalPlan, mode: OutputMode, sink: &str, checkpoint: bool) -> Guarantee {
+        let mut sources = Vec::new();
+        repeats_of(plan, &mut sources);
+        let syncs = self.settings.get("spark.sql.streaming.checkpoint.sync").is_none_or(|sync| sync != "none");
+        let whole_result = mode == OutputMode::Complete;
+        guarantee(&guarantee::Facts { sources: &sources, checkpoint, syncs, sink: sink::rewrites(sink), whole_result })
     }
 
     /// A name that a running query has, or a memory sink's name that is taken, is refused.
@@ -205,13 +228,22 @@ impl Session {
     }
 
     /// The sink of INTO, or the one that its absence means; with its short name.
-    fn open_sink(&self, into: Option<&SinkDef>, name: Option<&str>, columns: &[Column]) -> Result<(Box<dyn Sink>, String), Diagnostic> {
+    fn open_sink(
+        &self,
+        into: Option<&SinkDef>,
+        name: Option<&str>,
+        columns: &[Column],
+        bounded: bool,
+    ) -> Result<(Box<dyn Sink>, String), Diagnostic> {
         let context = SinkContext {
             output: self.options.output.clone(),
             statement: self.statement,
             query: name.map(str::to_string),
             columns: columns.to_vec(),
             resources: self.resources.clone(),
+            partitioned_by: into.map(|i| i.partitioned_by.iter().map(|c| c.name.clone()).collect()).unwrap_or_default(),
+            zone: self.settings.zone(),
+            bounded,
         };
         let Some(into) = into else {
             return Ok(match self.options.surface {
@@ -219,13 +251,14 @@ impl Session {
                 Surface::Script => (sink::standard_output(&context), "console".to_string()),
             });
         };
-        if let Some(column) = into.partitioned_by.first() {
-            return Err(Diagnostic::error("PARTITIONED BY is for files, and sinks that write files are not available in this version")
-                .at(column.span));
-        }
         let format = into.format.name.to_lowercase();
+        if let Some(column) = into.partitioned_by.first().filter(|_| sink::exists(&format) && !sink::writes_files(&format)) {
+            return Err(Diagnostic::error(format!("PARTITIONED BY is for files, and the sink {format} writes none"))
+                .at(column.span)
+                .note("do: leave it out, or INTO parquet, csv, json or text"));
+        }
         let options: Vec<(String, String)> = into.options.iter().map(|o| (o.key.clone(), o.value.clone())).collect();
-        let sink = sink::open(&format, &options, &context).map_err(|e| place(e, &into.format, &into.options))?;
+        let sink = sink::open(&format, &options, &context).map_err(|e| place_sink(e, into))?;
         Ok((sink, format))
     }
 }
@@ -246,7 +279,7 @@ fn trigger_of(clause: Option<&(TriggerDef, Span)>) -> Result<Trigger, Diagnostic
 }
 
 /// The mode, checked against the plan; with the words that say why, when nobody asked for one.
-fn mode_of(
+pub(super) fn mode_of(
     plan: &LogicalPlan,
     clause: Option<&(OutputModeDef, Span)>,
     query: &ast::Query,
@@ -272,6 +305,49 @@ fn mode_of(
         // What is wrong is the mode that was asked for, not the query.
         Err(error) if matches!(error.reason, Reason::OutputMode { .. }) => Err(Diagnostic::from(*error).at(*span)),
         Err(error) => Err(Diagnostic::from(*error)),
+    }
+}
+
+/// The streams of a plan by name, and whether each gives its rows once more.
+fn repeats_of(plan: &LogicalPlan, out: &mut Vec<(String, Repeats)>) {
+    match plan {
+        LogicalPlan::Scan(scan) if scan.streaming => out.push((scan.name.clone(), source::repeats(scan))),
+        other => other.inputs().into_iter().for_each(|input| repeats_of(input, out)),
+    }
+}
+
+/// Files are only added to: a sink of files takes rows that never change.
+fn mode_fits(mode: OutputMode, query: &StreamingQuery) -> Result<(), Diagnostic> {
+    let Some(into) = query.sink.as_ref().filter(|s| sink::writes_files(&s.format.name.to_lowercase())) else { return Ok(()) };
+    if mode == OutputMode::Append {
+        return Ok(());
+    }
+    let format = into.format.name.to_lowercase();
+    let error = match &query.output_mode {
+        Some((_, span)) => Diagnostic::error(format!(
+            "the sink {format} does not take the output mode {}: rows in files are never changed again",
+            mode.name()
+        ))
+        .at(*span)
+        .label("OUTPUT MODE APPEND, or leave it out"),
+        None => Diagnostic::error(format!(
+            "the sink {format} takes rows that will never change (append), and this query can only run in {} mode",
+            mode.name()
+        ))
+        .at(into.format.span)
+        .note("do: with a WATERMARK, and a window or the event time among the keys, groups come out once and for all")
+        .note("or: INTO memory or INTO console takes rows that change"),
+    };
+    Err(error.condition("STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE"))
+}
+
+/// An engine's refusal of a sink with the option or the column of PARTITIONED BY that it speaks of.
+fn place_sink(error: EngineError, into: &SinkDef) -> Diagnostic {
+    let message = error.failure().message.clone();
+    let named = into.partitioned_by.iter().rev().find(|c| message.contains(&format!("`{}`", c.name)));
+    match named.or(into.partitioned_by.first()) {
+        Some(column) if message.contains("PARTITIONED BY") => Diagnostic::from(error).at(column.span),
+        _ => place(error, &into.format, &into.options),
     }
 }
 

@@ -51,6 +51,7 @@ fn fixed_columns(function: &str) -> Option<Vec<Field>> {
             ("processedRowsPerSecond", D),
             ("stateRows", I),
             ("guarantee", S),
+            ("guaranteeReason", S),
             ("why", S),
         ])),
         "progress" => Some(progress_columns()),
@@ -167,6 +168,7 @@ fn query_row(entry: &Entry) -> Named {
         ("processedRowsPerSecond", Value::Double(last.map_or(0.0, |p| p.processed_rows_per_second))),
         ("stateRows", count(state_rows(&snapshot))),
         ("guarantee", text(snapshot.guarantee.clone())),
+        ("guaranteeReason", text(snapshot.guarantee_reason.clone())),
         ("why", text(snapshot.why.sentence.clone())),
     ]
 }

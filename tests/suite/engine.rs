@@ -10,6 +10,7 @@ use eddyline::lang::parse_query;
 use eddyline::lang::types::parse_schema_ddl;
 use eddyline::plan::expr::Expr;
 use eddyline::plan::{self, Fold, FoldError, LogicalPlan, Settings, streaming};
+use eddyline::progress::guarantee::{Guarantee, Level};
 use eddyline::progress::{OutputMode, QueryState, Trigger};
 use eddyline::types::{DataType, Value};
 use serde_json::Value as Json;
@@ -130,6 +131,7 @@ impl World {
             mode,
             trigger,
             sink: Box::new(Collect { batches: Arc::clone(&batches), fails_at: None }),
+            guarantee: Guarantee { level: Level::AtMostOnce, reason: String::new() },
             settings: QuerySettings::default(),
             clock,
             eval: context(),

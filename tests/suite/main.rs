@@ -25,6 +25,7 @@ mod render_json;
 mod session_run;
 mod session_samples;
 mod session_scripts;
+mod sinks;
 mod socket;
 mod spark;
 mod stateful;

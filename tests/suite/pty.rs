@@ -205,7 +205,7 @@ fn a_started_query_is_shown_above_the_prompt_and_stopped_at_the_end() {
     screen.line("START counts AS SELECT count(*) AS n FROM STREAM ticks INTO memory OUTPUT MODE complete;");
     screen.wait_prompt_after("counts · running · complete mode");
     screen.line("SHOW QUERIES;");
-    screen.wait_prompt_after("| counts |");
+    screen.wait_prompt_after("name               | counts");
     screen.line("STOP counts;");
     screen.wait_prompt_after("counts · stopped after");
     // Whether or not a batch ran before it was stopped, the table is there.

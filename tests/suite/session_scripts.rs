@@ -40,11 +40,19 @@ fn find(folder: &Path, scripts: &mut Vec<PathBuf>) {
 fn came_of(script: &Path) -> String {
     let text = std::fs::read_to_string(script).expect("a script");
     let arguments = text.lines().next().and_then(|l| l.strip_prefix("-- run:")).unwrap_or_default();
-    let script = script.strip_prefix(root()).expect("within the repository").to_string_lossy().into_owned();
+    let folder = tempfile::tempdir().expect("a folder");
+    let within = folder.path().display().to_string();
+    let mut script = script.strip_prefix(root()).expect("within the repository").to_string_lossy().into_owned();
+    // Scripts that write files write them below `<tmp>`.
+    if text.contains("<tmp>") {
+        script = format!("{within}/script.sql");
+        std::fs::write(&script, text.replace("<tmp>", &within)).expect("written");
+    }
     let mut args = vec!["run", script.as_str()];
     args.extend(arguments.split_whitespace());
     let output = eddy(&args).stdin(Stdio::null()).output().expect("runs");
     let status = output.status.code().map_or("killed".to_string(), |c| c.to_string());
     let came = format!("{}-- stderr\n{}-- status {status}\n", out(&output), err(&output));
+    let came = came.replace(&within, "<tmp>");
     came.replace(&root().display().to_string(), "<root>")
 }

@@ -2,7 +2,7 @@
 
 use crate::streams::{Stream, clock, resources, scan, texts};
 use eddyline::engine::Resources;
-use eddyline::engine::source::{Source, declared_schema, socket};
+use eddyline::engine::source::{Earlier, Source, declared_schema, socket};
 use eddyline::progress::Connection;
 use eddyline::types::{DataType, Field};
 use std::io::{BufWriter, Read, Write};
@@ -257,6 +257,7 @@ fn a_restart_goes_on_counting() {
     let (listener, port) = listener();
     let mut stream = open(&port);
     stream.at = Some(eddyline::checkpoint::Offset("{\"lines\":40}".to_string()));
+    stream.source.restore(&Earlier { committed: stream.at.clone(), ..Earlier::default() }).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     send(&mut peer, b"a\nb\n");
     assert_eq!(stream.lines(2), ["a", "b"]);
@@ -379,11 +380,7 @@ fn bad_options_are_explained() {
             "",
         ),
         (vec![host, ("port", "1"), ("includeTimestamp", "x")], "option includeTimestamp of socket is 'x', but must be true or false", ""),
-        (
-            vec![host, ("port", "1"), ("wal", "/tmp/x")],
-            "option wal of socket is not built yet: lines that no query has committed are lost when eddy ends",
-            "",
-        ),
+        (vec![host, ("port", "1"), ("wal", "/tmp/x")], "option wal of socket is '/tmp/x', but must be true or false", ""),
     ];
     for (options, message, help) in cases {
         assert_eq!(refuse(&options), (message.to_string(), help.to_string()));

@@ -51,6 +51,7 @@ pub(crate) fn bare(name: &str, mood: Mood, sentence: &str) -> QuerySnapshot {
         now: NOW,
         delay: Some(10 * 60 * SECOND),
         guarantee: "at-most-once".to_owned(),
+        guarantee_reason: "the socket of lines cannot repeat lines; OPTIONS (wal 'true') and a CHECKPOINT make it exactly-once".to_owned(),
         plan: Arc::from(
             "Aggregate [word], [word, count(1) AS n]\n+- Generate explode(split(value, ' ')) AS word\n   +- Stream lines (socket localhost:9999)",
         ),

@@ -144,6 +144,10 @@ fn every_panel() {
     insta::assert_snapshot!("progress", screen(running(), "2"));
     insta::assert_snapshot!("flow", screen(running(), "3"));
     insta::assert_snapshot!("flow_behind", screen(behind(), "3"));
+    let mut logged = running();
+    logged.sources[0].wal_bytes = Some(3 << 20);
+    logged.sources[0].replayed_rows = 1204;
+    insta::assert_snapshot!("flow_wal", screen(logged, "3"));
     insta::assert_snapshot!("time", screen(windowed(), "4"));
     insta::assert_snapshot!("time_late_row", screen(windowed(), "4⏎"));
     insta::assert_snapshot!("time_late_row_second", screen(windowed(), "4⏎j"));

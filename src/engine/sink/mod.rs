@@ -1,14 +1,18 @@
 //! Where rows go: one sink a file, behind one trait, opened by one registry.
 
 pub mod console;
+mod file;
 pub mod memory;
 pub mod noop;
 
 use crate::checkpoint::Sync;
 use crate::diagnostic::nearest;
+use crate::engine::eval::EvalContext;
+use crate::engine::query_state::unique_id;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Column;
 use crate::progress::OutputMode;
+use crate::progress::guarantee::Writes;
 use console::{ConsoleSink, Origin, Output, TableStyle};
 use std::sync::Arc;
 
@@ -87,17 +91,63 @@ pub struct SinkContext {
     pub columns: Vec<Column>,
     /// What the queries of the session share.
     pub resources: Resources,
+    /// The columns of PARTITIONED BY.
+    pub partitioned_by: Vec<String>,
+    /// The session's time zone.
+    pub zone: chrono_tz::Tz,
+    /// Whether the query runs once, over bounded tables only.
+    pub bounded: bool,
 }
 
 /// Opens a sink; options are those of INTO, keys in their spelling.
 type Open = fn(&[(String, String)], &SinkContext) -> Result<Box<dyn Sink>, EngineError>;
 
-/// Every sink with the options it reads, in the order that messages list them.
-const SINKS: &[(&str, &[&str], Open)] =
-    &[("console", &["truncate", "numRows", "vertical"], open_console), ("memory", memory::OPTIONS, open_memory), ("noop", &[], open_noop)];
+/// A sink's name, the lists of options it reads, and what opens it.
+type Entry = (&'static str, &'static [&'static [&'static str]], Open);
+
+/// Every sink, in the order that messages list them.
+const SINKS: &[Entry] = &[
+    ("console", &[&["truncate", "numRows", "vertical"]], open_console),
+    ("memory", &[memory::OPTIONS], open_memory),
+    ("parquet", file::PARQUET, |options, context| file::open("parquet", options, context)),
+    ("csv", file::CSV, |options, context| file::open("csv", options, context)),
+    ("json", file::JSON, |options, context| file::open("json", options, context)),
+    ("text", file::TEXT, |options, context| file::open("text", options, context)),
+    ("noop", &[], open_noop),
+];
 
 /// Sinks of the language that this version does not have.
-const LATER: &[&str] = &["parquet", "csv", "json", "text", "kafka", "sqlite", "postgres", "exec"];
+const LATER: &[&str] = &["kafka", "sqlite", "postgres", "exec"];
+
+/// Whether there is a sink of that name, lower case.
+pub fn exists(format: &str) -> bool {
+    SINKS.iter().any(|(name, ..)| *name == format)
+}
+
+/// What a sink makes of a batch that is written again; `screen` is that of a query without INTO.
+pub fn rewrites(format: &str) -> Writes {
+    match format {
+        "memory" => Writes::Memory,
+        "noop" => Writes::Nothing,
+        format if writes_files(format) => Writes::Files,
+        _ => Writes::Lines,
+    }
+}
+
+/// Writes the whole result of a query that runs once.
+///
+/// # Errors
+/// Those of the sink.
+pub fn write_once(sink: &mut dyn Sink, columns: &[Column], frame: &Frame, context: &EvalContext) -> Result<(), EngineError> {
+    sink.start(&SinkRun { query: unique_id(context.now, 0), first: 0, checkpointed: false, sync: Sync::default() })?;
+    let (mode, zone) = (OutputMode::Append, context.zone);
+    sink.write(&SinkBatch { id: 0, mode, columns, frame, watermark: None, state_rows: 0, dropped_by_watermark: 0, zone })
+}
+
+/// Whether the sink writes files.
+pub fn writes_files(format: &str) -> bool {
+    ["parquet", "csv", "json", "text"].contains(&format)
+}
 
 /// Sinks of other systems, with what to use instead.
 const INSTEAD: &[(&[&str], &str)] = &[
@@ -106,13 +156,11 @@ const INSTEAD: &[(&[&str], &str)] = &[
         &["kinesis", "pulsar", "rabbitmq", "pubsub", "eventhubs", "flume", "mqtt", "nats", "zeromq"],
         "instead: write JSON lines to standard output and pipe them into a client of that system",
     ),
-    (&["delta", "iceberg", "hudi", "orc", "avro"], "instead: INTO memory keeps the result as a table; JSON lines go to standard output"),
-    (
-        &["jdbc", "mysql", "mongodb", "cassandra", "elasticsearch", "redis"],
-        "instead: write CSV or JSON lines to standard output and load them from there",
-    ),
+    (&["delta", "iceberg", "hudi", "orc", "avro"], "instead: INTO parquet OPTIONS (path '…') [PARTITIONED BY (…)]"),
+    (&["jdbc", "mysql", "mongodb", "cassandra", "elasticsearch", "redis"], "instead: INTO csv or json writes files to load from there"),
     (&["screen", "stdout", "print", "dashboard"], "instead: INTO console, or no INTO at all"),
     (&["table", "temp", "ram"], "instead: INTO memory makes a table of the query's name"),
+    (&["file", "files", "dir", "directory", "txt", "ndjson", "jsonl"], "instead: INTO parquet, csv, json or text with OPTIONS (path '…')"),
     (&["null", "none", "blackhole", "discard"], "instead: INTO noop computes everything and writes nothing"),
 ];
 
@@ -122,6 +170,7 @@ const INSTEAD: &[(&[&str], &str)] = &[
 /// A sink that does not exist here, an option that it does not read, a value that makes no sense.
 pub fn open(format: &str, options: &[(String, String)], context: &SinkContext) -> Result<Box<dyn Sink>, EngineError> {
     let Some((_, known, open)) = SINKS.iter().find(|(name, _, _)| *name == format) else { return Err(unknown(format)) };
+    let known: Vec<&str> = known.iter().flat_map(|list| list.iter().copied()).collect();
     for (key, _) in options {
         if !known.iter().any(|k| k.eq_ignore_ascii_case(key)) {
             let error = EngineError::user(format!("the sink {format} has no option `{key}`"));

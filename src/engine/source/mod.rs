@@ -5,6 +5,7 @@ use crate::engine::clock::Clock;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Scan;
 use crate::progress::SourceStatus;
+use crate::progress::guarantee::Repeats;
 use crate::types::{DataType, Field};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
@@ -187,6 +188,17 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     match FORMATS.iter().find(|(format, _)| *format == scan.format) {
         Some((_, open)) => open(scan, context, resources),
         None => Err(no_such(&scan.format)),
+    }
+}
+
+/// Whether the stream gives the same rows once more after a restart.
+pub fn repeats(scan: &Scan) -> Repeats {
+    let wal = scan.options.iter().any(|(key, value)| key.eq_ignore_ascii_case("wal") && value.trim().eq_ignore_ascii_case("true"));
+    match scan.format.as_str() {
+        "socket" if wal => Repeats::FromLog,
+        "socket" => Repeats::NeverSocket,
+        "stdin" => Repeats::NeverInput,
+        _ => Repeats::Always,
     }
 }
 

@@ -13,7 +13,16 @@ use crate::tui::format;
 pub(super) fn render(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let width = usize::from(area.width.saturating_sub(3));
     let lines = match &app.snapshot {
-        Some(snapshot) => snapshot.plan.lines().map(|line| Line::raw(format!(" {}", format::fit(&printable(line), width)))).collect(),
+        Some(snapshot) => {
+            let mut lines: Vec<Line<'static>> = Vec::new();
+            if !snapshot.guarantee_reason.is_empty() {
+                let text = format!("{}: {}", snapshot.guarantee, snapshot.guarantee_reason);
+                lines.extend(format::wrap(&printable(&text), width).into_iter().map(|line| Line::raw(format!(" {line}"))));
+                lines.push(Line::raw(""));
+            }
+            lines.extend(snapshot.plan.lines().map(|line| Line::raw(format!(" {}", format::fit(&printable(line), width)))));
+            lines
+        }
         None => nothing_yet(app),
     };
     let titles = Titles { about: "rows flow from the innermost line outwards".to_owned(), ..Titles::default() };

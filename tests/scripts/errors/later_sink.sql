@@ -1,2 +1,2 @@
 CREATE STREAM r USING rate;
-SELECT * FROM STREAM r INTO parquet OPTIONS (path '/tmp/x');
+SELECT * FROM STREAM r INTO kafka OPTIONS (topic 'x');
