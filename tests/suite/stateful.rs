@@ -262,6 +262,79 @@ fn a_static_side_follows_its_file_only_when_asked() {
     }
 }
 
+/// Says which batch was written.
+struct Telling {
+    inner: Box<dyn Sink>,
+    told: std::sync::mpsc::Sender<u64>,
+}
+
+impl Sink for Telling {
+    fn write(&mut self, batch: &SinkBatch<'_>) -> Result<(), EngineError> {
+        self.inner.write(batch)?;
+        // Nobody listens any more at the end of the test.
+        let _ = self.told.send(batch.id);
+        Ok(())
+    }
+
+    fn description(&self) -> String {
+        "telling".to_string()
+    }
+}
+
+#[test]
+fn state_can_be_read_while_the_query_runs_waits_and_after_its_end() {
+    let world = world(20);
+    let sql = "SELECT k, count(*) AS n FROM STREAM a GROUP BY k";
+    let (mut spec, seen) = world.spec(sql, OutputMode::Complete, Trigger::Default, Arc::new(SystemClock::default())).unwrap();
+    let (told, batches) = std::sync::mpsc::channel();
+    spec.sink = Box::new(Telling { inner: spec.sink, told });
+    let handle = start(spec).unwrap();
+    while batches.recv_timeout(DEADLINE).expect("a batch") < 2 {}
+    let names: Vec<Vec<String>> = handle.state_columns().iter().map(|l| l.iter().map(|(n, _)| n.clone()).collect()).collect();
+    assert!(names.iter().all(|list| list == &["k", "n"]), "{names:?}");
+    let groups = || {
+        let kept = handle.kept().unwrap();
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for part in kept.iter().filter(|part| !part.expiry.is_empty()) {
+            let text = |at: usize| eddyline::engine::eval::text::to_text(&part.columns[at], &part.names[at].1, chrono_tz::UTC);
+            let (keys, counts) = (text(0), text(1));
+            let cell = |t: Option<&str>| t.unwrap_or("NULL").to_string();
+            rows.extend((0..part.expiry.len()).map(|row| vec![cell(keys.get(row)), cell(counts.get(row))]));
+        }
+        rows.sort();
+        rows
+    };
+    let waiting = groups();
+    let mut shown = seen.lock().unwrap().last().unwrap().rows.clone();
+    shown.sort();
+    assert_eq!(waiting, shown);
+    handle.pause();
+    assert_eq!(groups(), shown);
+    handle.stop();
+    handle.wait(Some(DEADLINE)).expect("the query ends").unwrap();
+    assert_eq!(groups(), shown);
+}
+
+#[test]
+fn late_rows_are_counted_all_and_kept_up_to_a_limit() {
+    let mut world = World::new();
+    let folder = world.files("e", "json", "n INT, ts TIMESTAMP", true, &[]);
+    let late: Vec<String> = (0..1500).map(|n| format!(r#"{{"n":{n},"ts":"2024-01-01T09:00:00Z"}}"#)).collect();
+    write_file(&folder, 0, "json", &[r#"{"n":-1,"ts":"2024-01-01T10:00:00Z"}"#]);
+    write_file(&folder, 1, "json", &[r#"{"n":-2,"ts":"2024-01-01T10:00:01Z"}"#]);
+    write_file(&folder, 2, "json", &late.iter().map(String::as_str).collect::<Vec<_>>());
+    let sql = "SELECT window, count(*) FROM STREAM e WATERMARK ts DELAY OF INTERVAL 1 SECOND GROUP BY window(ts, '1 minute'), n % 7";
+    let clock = Arc::new(SystemClock::default());
+    let (spec, _) = world.spec(sql, OutputMode::Append, Trigger::AvailableNow, clock).unwrap();
+    let handle = start(spec).unwrap();
+    handle.wait(Some(DEADLINE)).expect("the query ends").unwrap();
+    let dropped: u64 = handle.snapshot().progress.iter().map(|p| p.state_operators[0].num_rows_dropped_by_watermark).sum();
+    let kept = handle.late_rows();
+    assert_eq!((dropped, kept.len()), (1500, 1000));
+    let n = |row: &eddyline::engine::operator::late::LateRow| row.shown.columns.iter().find(|(name, _)| name == "n").unwrap().1.clone();
+    assert_eq!((n(&kept[0]), n(&kept[999])), (Some("1499".to_string()), Some("500".to_string())));
+}
+
 #[test]
 fn what_cannot_run_says_what_to_do() {
     for (sql, what) in [
