@@ -5,7 +5,7 @@
 
 mod timed;
 
-use self::timed::{window_size, with_time, without_ids};
+use self::timed::{one_event_time, window_size, with_time, without_ids};
 use super::bounded::{SystemTables, run_bounded};
 use super::clock::Clock;
 use super::columns::{series_of, value_at};
@@ -297,6 +297,11 @@ impl<'a> Builder<'a> {
         let args = aggregates.iter().flat_map(|a| a.call.args.iter().chain(&a.call.filter));
         let below = with(&Needed::new(), keys.iter().map(|k| &k.expr).chain(args));
         let event_time = event_time_columns(input);
+        if input.is_streaming() && matches!(self.mode, Some(OutputMode::Append | OutputMode::Update)) {
+            let once = |at: usize| keys[..at].iter().all(|k| k.expr != keys[at].expr);
+            let timed = keys.iter().enumerate().filter(|(at, k)| carries(&k.expr, &event_time) && once(*at));
+            one_event_time(timed.map(|(_, k)| k.name.as_str()))?;
+        }
         let expiring = keys.iter().position(|k| carries(&k.expr, &event_time));
         let session = {
             let sessions = session_columns(input);

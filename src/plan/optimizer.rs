@@ -258,8 +258,13 @@ fn push_condition(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, conditi
 /// The columns with which a comparison cannot be TRUE when they are NULL. Rows without them find no partner; over a
 /// stream Spark drops them before they move the watermark.
 fn null_columns(part: &Expr, out: &mut Vec<Expr>) {
-    const STRICT: &[&str] =
-        &["=", "<", "<=", ">", ">=", "+", "-", "*", "negative", "lower", "upper", "trim", "ltrim", "rtrim", "abs", "length"];
+    #[rustfmt::skip]
+    const STRICT: &[&str] = &[
+        "=", "!=", "<", "<=", ">", ">=", "not", "+", "-", "*", "/", "%", "div", "&", "|", "^", "~", "negative", "positive", "abs",
+        "lower", "upper", "trim", "ltrim", "rtrim", "length", "substring", "like", "rlike", "contains", "startswith", "endswith",
+        "floor", "ceil", "sqrt", "exp", "year", "month", "day", "hour", "minute", "second", "date_add", "date_sub", "datediff",
+        "unix_seconds", "unix_millis", "unix_micros", "timestamp_seconds", "timestamp_millis", "timestamp_micros",
+    ];
     match part {
         Expr::Column { .. } if !out.contains(part) => out.push(part.clone()),
         Expr::Call { function, args, .. } if STRICT.contains(&function.0) => args.iter().for_each(|a| null_columns(a, out)),

@@ -38,6 +38,9 @@ impl Builder<'_> {
             within,
         };
         let event_time = event_time_columns(input);
+        if streaming {
+            one_event_time(columns.iter().filter(|c| event_time.contains(&c.id)).map(|c| c.name.as_str()))?;
+        }
         let timed = |from: &[&Column]| from.iter().find(|c| event_time.contains(&c.id)).map(|c| c.expr());
         let time = timed(&columns.iter().collect::<Vec<_>>()).filter(|_| streaming);
         // Spark runs the batch without data whatever the keys are.
@@ -105,6 +108,20 @@ impl Builder<'_> {
         let read = move |shape: &Shape| Index::new(run_bounded(&plan, &eval, &resources, &NoSystemTables)?, shape, &eval);
         Ok(Some(Refresh { known: Mutex::new(known), look: Box::new(look), read: Box::new(read) }))
     }
+}
+
+/// Refuses several columns of event time among `columns`: Spark would not know by which rows are late.
+///
+/// # Errors
+/// Two or more.
+pub(super) fn one_event_time<'c>(columns: impl Iterator<Item = &'c str>) -> Result<(), EngineError> {
+    let names: Vec<&str> = columns.collect();
+    if names.len() < 2 {
+        return Ok(());
+    }
+    let message = format!("{} both carry the watermark's time, and only one may say when a row is late", names.join(" and "));
+    Err(EngineError::data("MULTIPLE_EVENT_TIME_COLUMNS", message)
+        .help("leave one out, or take one in a projection below: SELECT window.start AS start"))
 }
 
 /// What a window was made from, where every row still has it; hidden columns go through projections only.

@@ -94,6 +94,11 @@ impl Env {
         Env { scope, aliases: Vec::new(), lambdas: Vec::new(), aggregates, windows: Vec::new(), joins: Vec::new(), grouping: None }
     }
 
+    /// Whether a time window was met that has no node yet.
+    pub(super) fn has_windows(&self) -> bool {
+        !self.windows.is_empty()
+    }
+
     /// No aggregates: the clause is named in the message.
     pub(super) fn plain(scope: Scope, condition: &'static str, clause: &'static str) -> Env {
         Env::new(scope, Aggregates::Forbidden(condition, clause))

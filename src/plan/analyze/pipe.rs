@@ -157,6 +157,14 @@ impl Analyzer<'_> {
         if keys.is_empty() {
             keys = visible(&scope).iter().map(|c| c.id).collect();
         }
+        if let Some(column) = visible(&scope).iter().find(|c| keys.contains(&c.id) && has_map(&c.data_type)) {
+            let message = format!(
+                "`{}` is a {}, and maps cannot be compared: use map_entries(…), or leave it out of ON",
+                column.name,
+                column.data_type.sql()
+            );
+            return refuse(Reason::Rule { condition: "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", message }, span);
+        }
         Ok((LogicalPlan::Deduplicate { input: Box::new(plan), keys, within_watermark }, scope))
     }
 
@@ -208,5 +216,15 @@ fn renamed((plan, scope): Relation, alias: Option<&ast::TableAlias>) -> Relation
     match alias {
         Some(alias) => (plan, scope.aliased(&alias.name.name)),
         None => (plan, scope),
+    }
+}
+
+/// Whether there is a map in the type.
+fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::Array(element) => has_map(element),
+        DataType::Struct(fields) => fields.iter().any(|f| has_map(&f.data_type)),
+        _ => false,
     }
 }

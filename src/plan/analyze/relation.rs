@@ -239,7 +239,13 @@ impl Analyzer<'_> {
         let predicate = match condition {
             JoinCondition::On(e) => {
                 let mut env = Env::plain(both.clone(), "INVALID_WHERE_CONDITION", "JOIN");
-                Some(self.condition(e, "JOIN", &mut env)?)
+                let condition = self.condition(e, "JOIN", &mut env)?;
+                if env.has_windows() {
+                    let message = "a window cannot be made in the condition of a join: make it a column of each side first, as in \
+                                   (SELECT window(ts, '10 seconds') AS w, … FROM …) AS a";
+                    return refuse(Reason::Rule { condition: "UNRESOLVED_COLUMN.WITH_SUGGESTION", message: message.to_string() }, e.span);
+                }
+                Some(condition)
             }
             _ => None,
         };

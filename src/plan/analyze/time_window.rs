@@ -117,7 +117,10 @@ impl Analyzer<'_> {
         };
         if let Some((parameter, wanted)) = wrong {
             let message = format!("the {parameter} of {} has to be {wanted}", spell(e));
-            return refuse(Reason::BadParameter { condition: "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", message }, e.span);
+            let out_of_range = size <= 0 || slide <= 0;
+            let part =
+                if out_of_range { "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE" } else { "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION" };
+            return refuse(Reason::BadParameter { condition: part, message }, e.span);
         }
         if let Some(Window::Time { column, .. }) = env.windows.iter().find(
             |w| matches!(w, Window::Time { time: t, size: a, slide: b, start: c, .. } if (t, a, b, c) == (&time, &size, &slide, &start)),
@@ -138,11 +141,17 @@ impl Analyzer<'_> {
         let argument = &call.args[1].value;
         let gap = self.expr(argument, env)?;
         let gap = match (&gap, gap.data_type()) {
+            // Months stay months: a session is then as long as the month that it starts in.
+            (Expr::Literal { value: Value::String(text), .. }, _) if parse_interval_text(text).is_ok_and(|p| p.months != 0) => gap,
             (Expr::Literal { value: Value::String(text), .. }, _) => {
                 let micros = self.text_duration(text, argument.span)?;
                 Expr::literal(Value::DayTime(micros), DataType::DAY_TO_SECOND)
             }
-            (_, DataType::String | DataType::CalendarInterval | DataType::DayTimeInterval(..)) => gap,
+            (_, DataType::String | DataType::CalendarInterval) => gap,
+            (_, DataType::DayTimeInterval(..) | DataType::YearMonthInterval(..)) => {
+                let message = format!("the gap of {} is a text such as '5 seconds', not an INTERVAL", spell(e));
+                return refuse(Reason::Watermark { condition: None, message }, argument.span);
+            }
             (_, found) => return self.unexpected(&spell(e), 2, "a duration".to_string(), found, argument.span),
         };
         let column = self.window_column("session_window", time.data_type());
