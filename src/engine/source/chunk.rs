@@ -148,13 +148,11 @@ impl LinesBuilder {
 
     /// Adds lines, each with its `\n`, that arrived together; `first` is the number of the first of them.
     pub(super) fn push(&mut self, first: u64, text: &[u8], arrived: i64) {
-        let mut number = first;
         let mut start = 0;
-        for at in memchr::memchr_iter(b'\n', text) {
+        for (number, at) in (first..).zip(memchr::memchr_iter(b'\n', text)) {
             if number >= self.from {
                 self.line(number, &text[start..at], arrived);
             }
-            number += 1;
             start = at + 1;
         }
     }

@@ -71,7 +71,7 @@ pub(super) const PARQUET: &[&str] = parquet::OPTIONS;
 /// How the files of a sink are written.
 pub(super) enum Format {
     Parquet(ParquetFiles),
-    Lines(Lines),
+    Lines(Box<Lines>),
 }
 
 /// Files of lines.
@@ -129,7 +129,7 @@ impl Format {
         };
         let ending = if name == "text" { "txt" } else { name };
         let extension = format!("{ending}{}", compression.suffix());
-        Ok(Format::Lines(Lines { kind, line_end, encoding, compression, extension }))
+        Ok(Format::Lines(Box::new(Lines { kind, line_end, encoding, compression, extension })))
     }
 
     /// What the names of files end in, such as `csv.gz`.
@@ -142,7 +142,10 @@ impl Format {
 
     /// Whether a file without rows tells its readers something: the columns.
     pub(super) fn says_columns(&self) -> bool {
-        matches!(self, Format::Parquet(_) | Format::Lines(Lines { kind: Kind::Csv { header: true, .. }, .. }))
+        match self {
+            Format::Parquet(_) => true,
+            Format::Lines(lines) => matches!(lines.kind, Kind::Csv { header: true, .. }),
+        }
     }
 
     /// Writes a whole file.

@@ -371,10 +371,10 @@ impl Reading<'_> {
                 }
             },
             // The file was made, and its first line not yet written.
-            other => {
+            _ => {
                 at = 0;
                 let zeros = bytes.last() == Some(&0);
-                if other.is_some() && !zeros || !MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]) && !zeros {
+                if !MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]) && !zeros {
                     return Err(damaged(path, "it does not begin as a write-ahead log does"));
                 }
                 false
