@@ -8,10 +8,14 @@
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 #![expect(clippy::disallowed_methods, reason = "whole processes are timed from outside, with the machine's clock")]
 
+use eddyline::engine::clock::SystemClock;
+use eddyline::engine::sink::console::{Format, Output};
+use eddyline::session::{Session, SessionOptions, Surface};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 #[path = "socket.rs"]
@@ -217,9 +221,50 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// A query of fifty lines: joins, windows, CASE, sub-queries and set operations.
+const LONG_QUERY: &str = include_str!("planning.sql");
+
+/// The limit for parsing and planning it, in milliseconds.
+const PLANNING_LIMIT: f64 = 5.0;
+
+/// Parses and plans the long query over and over, as a session does before it runs anything.
+fn planning() {
+    let options = SessionOptions {
+        output: Arc::new(Output::new(Format::Ndjson, Box::new(std::io::sink()), false, Box::new(|| {}))),
+        surface: Surface::Script,
+        arguments: vec![],
+        stdin_is_data: false,
+        clock: Arc::new(SystemClock::default()),
+    };
+    let mut session = Session::new(options).expect("a session");
+    for statement in [
+        "CREATE TABLE orders AS SELECT id, id % 10 AS customer, id * 1.5 AS amount, 'open' AS status, current_timestamp() AS ts FROM range(9)",
+        "CREATE TABLE customers AS SELECT id, 'n' || id AS name, 'c' || id AS city FROM range(9)",
+    ] {
+        let outcome = session.execute(statement);
+        assert!(outcome.is_ok(), "{:?}", outcome.err());
+    }
+    let explain = format!("EXPLAIN {LONG_QUERY}");
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let start = Instant::now();
+        let outcome = session.execute(&explain);
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        assert!(outcome.is_ok(), "{:?}", outcome.err());
+    }
+    let (lines, time) = (LONG_QUERY.lines().count(), median(times));
+    println!("planning      {lines} lines parsed, planned and explained in {time:.2} ms (limit {PLANNING_LIMIT} ms)");
+}
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let root: PathBuf = std::env::temp_dir().join("eddyline-bench");
+    if wanted.is_empty() || wanted.iter().any(|w| w == "planning") {
+        planning();
+    }
+    if wanted.len() == 1 && wanted[0] == "planning" {
+        return;
+    }
     make_inputs(&root);
     println!(
         "{:<13} {:>10} {:>9} {:>9} {:>6}   median batch: all = offsets + read + operators + sink and commit",
