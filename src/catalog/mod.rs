@@ -55,12 +55,14 @@ pub struct ViewDef {
 pub struct FunctionDef {
     /// As spelt.
     pub name: String,
-    /// Parameters in order.
-    pub params: Vec<Field>,
-    /// Declared result type.
-    pub returns: Option<crate::types::DataType>,
-    /// The expression after RETURN.
-    pub body: ast::Expr,
+    /// Parameters in order, with their defaults.
+    pub params: Vec<ast::Parameter>,
+    /// What it declares to give.
+    pub returns: ast::Returns,
+    /// The text after COMMENT.
+    pub comment: Option<String>,
+    /// What stands after RETURN.
+    pub body: ast::FunctionBody,
 }
 
 impl Relation {
@@ -119,6 +121,11 @@ impl Catalog {
     /// Puts an own function under its name.
     pub fn put_function(&mut self, function: FunctionDef) {
         self.functions.insert(function.name.to_lowercase(), function);
+    }
+
+    /// Takes an own function out.
+    pub fn remove_function(&mut self, name: &str) -> Option<FunctionDef> {
+        self.functions.remove(&name.to_lowercase())
     }
 
     /// All own functions in the order of their names.

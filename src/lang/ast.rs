@@ -31,8 +31,10 @@ pub enum Statement {
     CreateTableAs { or_replace: bool, if_not_exists: bool, name: Ident, query: Query },
     /// `CREATE [OR REPLACE] [TEMP[ORARY]] VIEW name AS query`
     CreateView { or_replace: bool, temporary: bool, name: Ident, query: Query },
-    /// `CREATE [OR REPLACE] TEMPORARY FUNCTION name (param type, …) RETURNS type RETURN expr`
-    CreateFunction { or_replace: bool, name: Ident, params: Vec<ColumnDef>, returns: Option<DataType>, body: Expr },
+    /// `CREATE [OR REPLACE] TEMPORARY FUNCTION name (param type [DEFAULT expr], …) RETURNS type RETURN expr`
+    CreateFunction(Box<CreateFunction>),
+    /// `DROP [TEMPORARY] FUNCTION [IF EXISTS] name`
+    DropFunction { if_exists: bool, name: Ident },
     /// `DROP {STREAM | TABLE | VIEW} [IF EXISTS] name`
     Drop { kind: RelationKind, if_exists: bool, name: Ident },
     /// A query, with the streaming clauses around it.
@@ -67,6 +69,44 @@ pub struct CreateSource {
     pub columns: Option<Vec<ColumnDef>>,
     pub format: Ident,
     pub options: Vec<OptionDef>,
+}
+
+/// A function of the session: an expression, or with `RETURNS TABLE` a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateFunction {
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+    pub name: Ident,
+    pub params: Vec<Parameter>,
+    pub returns: Returns,
+    pub comment: Option<String>,
+    pub body: FunctionBody,
+    /// Of the body.
+    pub body_span: Span,
+}
+
+/// `name type [DEFAULT expr]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    pub name: Ident,
+    pub data_type: DataType,
+    pub default: Option<Expr>,
+}
+
+/// What a function declares to give.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Returns {
+    /// Whatever the body gives.
+    Nothing,
+    Type(DataType),
+    /// `TABLE [(col type, …)]`
+    Table(Option<Vec<ColumnDef>>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum FunctionBody {
+    Value(Expr),
+    Rows(Box<Query>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,8 +210,10 @@ pub struct Query {
     pub ctes: Vec<Cte>,
     pub body: QueryBody,
     pub order_by: Vec<SortItem>,
-    /// `SORT BY`
+    /// `SORT BY`; CLUSTER BY sorts too.
     pub sort_by: Vec<SortItem>,
+    /// `DISTRIBUTE BY` and `CLUSTER BY`: rows are spread over the cores by themselves, so it only names columns.
+    pub distribute_by: Vec<Expr>,
     pub limit: Option<Expr>,
     pub offset: Option<Expr>,
     pub span: Span,
@@ -199,7 +241,7 @@ pub enum QueryBody {
     /// `VALUES (…), … [AS t(a, b)]`
     Values(ValuesTable),
     /// `TABLE name`
-    Table(Ident),
+    Table(RelationName),
     /// `FROM relation, …` with nothing selected: the start of a pipe.
     From(Vec<TableRef>),
     /// `input |> operator`
@@ -239,6 +281,8 @@ pub struct Select {
     pub group_by: Option<GroupBy>,
     pub having: Option<Expr>,
     pub qualify: Option<Expr>,
+    /// `WINDOW w AS (…), …`
+    pub windows: Vec<(Ident, WindowSpec)>,
     pub span: Span,
 }
 
@@ -253,18 +297,32 @@ pub struct SelectItem {
 pub struct GroupBy {
     /// `GROUP BY ALL`
     pub all: bool,
-    /// Plain grouping expressions, with the alias that `|> AGGREGATE … GROUP BY e AS a` allows.
-    pub items: Vec<SelectItem>,
-    pub sets: Option<GroupingSets>,
+    /// Rows are grouped by every combination of one set of each item.
+    pub items: Vec<GroupItem>,
+    /// `GROUP BY a, b GROUPING SETS (…)`: the list in front, which gives the columns their order.
+    pub listed: Vec<Expr>,
     pub span: Span,
 }
 
-/// Grouping analytics; `items` of [`GroupBy`] that stand beside them are part of every set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupItem {
+    /// A grouping expression, with the alias that `|> AGGREGATE … GROUP BY e AS a` allows.
+    Plain(SelectItem),
+    Sets(GroupingSets),
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupingSets {
     Rollup(Vec<Vec<Expr>>),
     Cube(Vec<Vec<Expr>>),
-    Sets(Vec<Vec<Expr>>),
+    Sets(Vec<GroupingElement>),
+}
+
+/// An entry of GROUPING SETS: a set, or the sets of what stands inside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupingElement {
+    Set(Vec<Expr>),
+    Nested(GroupingSets),
 }
 
 /// `LATERAL VIEW [OUTER] generator(args) table AS a, b`
@@ -277,8 +335,17 @@ pub struct LateralView {
     pub span: Span,
 }
 
+/// `t`, `default.t` or `spark_catalog.default.t`
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelationName {
+    /// Catalog and schema, as far as they are written.
+    pub path: Vec<Ident>,
+    pub name: Ident,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableAlias {
+    /// Empty in `AS (a, b)`.
     pub name: Ident,
     pub columns: Vec<Ident>,
 }
@@ -297,17 +364,18 @@ pub struct WatermarkClause {
 pub enum TableRef {
     /// `[STREAM] name [TABLESAMPLE (…)] [WATERMARK …] [AS alias]`
     Relation {
-        name: Ident,
+        name: RelationName,
         stream: bool,
         sample: Option<Sample>,
         watermark: Option<Box<WatermarkClause>>,
         alias: Option<TableAlias>,
         span: Span,
     },
-    /// `(query) [WATERMARK …] [AS alias]`
+    /// `(query) [TABLESAMPLE (…)] [WATERMARK …] [AS alias]`
     Subquery {
         query: Box<Query>,
         lateral: bool,
+        sample: Option<Sample>,
         watermark: Option<Box<WatermarkClause>>,
         alias: Option<TableAlias>,
         span: Span,
@@ -322,8 +390,8 @@ pub enum TableRef {
         span: Span,
     },
     Join(Box<Join>),
-    /// `(relation JOIN relation …) [AS alias]`
-    Nested(Box<TableRef>, Option<TableAlias>),
+    /// `(relation JOIN relation …) [TABLESAMPLE (…)] [AS alias]`
+    Nested(Box<TableRef>, Option<Sample>, Option<TableAlias>),
     /// `relation PIVOT (…)`
     Pivot(Box<TableRef>, Box<Pivot>, Option<TableAlias>),
     /// `relation UNPIVOT (…)`
@@ -601,8 +669,11 @@ pub struct Argument {
     pub value: Expr,
 }
 
+/// `(PARTITION BY … ORDER BY … frame)`, or the name of one in the WINDOW clause.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowSpec {
+    /// `OVER w`, `OVER (w)`: then all else is empty.
+    pub name: Option<Ident>,
     pub partition_by: Vec<Expr>,
     pub order_by: Vec<SortItem>,
     pub frame: Option<WindowFrame>,

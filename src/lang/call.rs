@@ -1,9 +1,8 @@
 //! Calls of functions: arguments, what stands behind the parentheses, and the calls that SQL spells with words inside.
 
 use super::ast::{Argument, Call, Expr, ExprKind, FrameBound, Ident, WindowFrame, WindowSpec};
-use super::error::SyntaxError;
 use super::expr::{expression, level, operators};
-use super::input::{Expected, In, Parsed, any_name, comma_list, is_bare_alias, parenthesised, said, sign, word, words};
+use super::input::{Expected, In, Parsed, any_name, comma_list, is_bare_alias, is_name, parenthesised, sign, word, words};
 use super::keywords::Keyword as K;
 use super::select;
 use super::tokens::{Symbol as S, TokenKind};
@@ -90,23 +89,28 @@ fn tail<'a>(mut i: In<'a>, call: &mut Call) -> Result<In<'a>, nom::Err<super::in
     Ok(i)
 }
 
-/// `([PARTITION BY …] [ORDER BY …] [frame])`
+/// `w`, `(w)` or `([PARTITION BY …] [ORDER BY …] [frame])`
 ///
 /// EBNF: `window_spec`
 #[inline(never)]
-fn window_spec(i: In<'_>) -> Parsed<'_, WindowSpec> {
+pub(super) fn window_spec(i: In<'_>) -> Parsed<'_, WindowSpec> {
     let start = i;
-    if matches!(i.peek().kind, TokenKind::Word(_) | TokenKind::Quoted) {
-        let instead = "write the window out in the parentheses behind OVER".into();
-        return said(SyntaxError::Unsupported { what: "a named window".into(), instead, span: i.peek().span });
+    let mut spec = WindowSpec { name: None, partition_by: Vec::new(), order_by: Vec::new(), frame: None, span: Span::default() };
+    let bracketed = i.sign(S::LParen) && i.sign_at(2, S::RParen);
+    if bracketed && is_name(i.next()) || matches!(i.peek().kind, TokenKind::Word(_) | TokenKind::Quoted) {
+        let (rest, name) = any_name(if bracketed { i.next() } else { i })?;
+        let rest = if bracketed { rest.next() } else { rest };
+        spec.name = Some(name);
+        spec.span = rest.span_since(start);
+        return Ok((rest, spec));
     }
     let (mut i, _) = sign(S::LParen)(i)?;
-    let mut spec = WindowSpec { partition_by: Vec::new(), order_by: Vec::new(), frame: None, span: Span::default() };
-    if i.is(K::PARTITION) {
+    // DISTRIBUTE BY and CLUSTER BY, SORT BY are older words for the same.
+    if i.is_any(&[K::PARTITION, K::DISTRIBUTE]) {
         let (rest, _) = word(K::BY)(i.next())?;
         (i, spec.partition_by) = comma_list(expression)(rest)?;
     }
-    if i.is(K::ORDER) {
+    if i.is_any(&[K::ORDER, K::SORT]) {
         let (rest, _) = word(K::BY)(i.next())?;
         (i, spec.order_by) = comma_list(select::sort_item)(rest)?;
     }

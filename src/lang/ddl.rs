@@ -1,6 +1,6 @@
 //! Statements that make and drop things: CREATE STREAM, TABLE, VIEW and FUNCTION, DROP.
 
-use super::ast::{ColumnDef, CreateSource, Ident, OptionDef, RelationKind, Statement};
+use super::ast::{CreateFunction, CreateSource, FunctionBody, Ident, OptionDef, Parameter, RelationKind, Returns, Statement};
 use super::expr::expression;
 use super::input::{Expected, In, Parsed, any_name, comma_list, name, parenthesised, parenthesised_list, sign, word, words};
 use super::keywords::Keyword as K;
@@ -142,30 +142,87 @@ fn view(i: In<'_>, or_replace: bool, temporary: bool) -> Parsed<'_, Statement> {
     Ok((i, Statement::CreateView { or_replace, temporary, name, query }))
 }
 
-/// `name([param type, …]) [RETURNS type] RETURN expr`
+/// `[IF NOT EXISTS] name([param type [DEFAULT expr], …]) [RETURNS type] [characteristics] RETURN expr`
 ///
 /// EBNF: `create_function`
 fn function(i: In<'_>, or_replace: bool) -> Parsed<'_, Statement> {
+    let (i, if_not_exists) = if_not_exists(i)?;
     let (i, name) = any_name(i)?;
     let (i, params) =
         if i.sign(S::LParen) && i.sign_at(1, S::RParen) { (i.skip(2), Vec::new()) } else { parenthesised(comma_list(param))(i)? };
     let (i, typed) = i.eat(K::RETURNS);
-    let (i, returns) = if typed { map(data_type, Some).parse(i)? } else { (i, None) };
+    let (i, returns) = match () {
+        () if !typed => (i, Returns::Nothing),
+        () if i.is(K::TABLE) && i.sign_at(1, S::LParen) => {
+            map(parenthesised_list(column), |columns| Returns::Table(Some(columns))).parse(i.next())?
+        }
+        () if i.is(K::TABLE) => (i.next(), Returns::Table(None)),
+        () => map(data_type, Returns::Type).parse(i)?,
+    };
+    let (i, comment) = characteristics(i)?;
     let (i, _) = word(K::RETURN)(i)?;
-    let (i, body) = expression(i)?;
-    Ok((i, Statement::CreateFunction { or_replace, name, params, returns, body }))
+    let start = i;
+    let rows = matches!(i.peek().keyword(), Some(K::SELECT | K::WITH | K::FROM | K::VALUES | K::TABLE));
+    let (i, body) = if rows || matches!(returns, Returns::Table(_)) {
+        map(query, |q| FunctionBody::Rows(Box::new(q))).parse(i)?
+    } else {
+        map(expression, FunctionBody::Value).parse(i)?
+    };
+    let body_span = i.span_since(start);
+    let create = CreateFunction { or_replace, if_not_exists, name, params, returns, comment, body, body_span };
+    Ok((i, Statement::CreateFunction(Box::new(create))))
 }
 
-fn param(i: In<'_>) -> Parsed<'_, ColumnDef> {
+/// `LANGUAGE SQL`, `[NOT] DETERMINISTIC`, `CONTAINS SQL`, `READS SQL DATA`, `COMMENT 'text'` in any order. Only the comment is
+/// kept: the others say what the body shows.
+///
+/// EBNF: `characteristics`
+fn characteristics(mut i: In<'_>) -> Parsed<'_, Option<String>> {
+    let mut comment = None;
+    loop {
+        i = match () {
+            () if i.is(K::COMMENT) => {
+                let (rest, text) = literal::string(i.next())?;
+                comment = Some(text);
+                rest
+            }
+            () if i.is(K::LANGUAGE) && i.is_at(1, K::SQL) => i.skip(2),
+            () if i.is(K::DETERMINISTIC) => i.next(),
+            () if i.is(K::NOT) && i.is_at(1, K::DETERMINISTIC) => i.skip(2),
+            () if i.is(K::CONTAINS) && i.is_at(1, K::SQL) => i.skip(2),
+            () if i.is(K::READS) && i.is_at(1, K::SQL) && i.is_at(2, K::DATA) => i.skip(3),
+            () => return Ok((i, comment)),
+        };
+    }
+}
+
+/// `name type [DEFAULT expr] [COMMENT 'text']`
+///
+/// EBNF: `parameter`
+fn param(i: In<'_>) -> Parsed<'_, Parameter> {
     let (i, name) = any_name(i)?;
-    let (i, data_type) = data_type(i)?;
-    Ok((i, ColumnDef { name, data_type }))
+    let (mut i, data_type) = data_type(i)?;
+    let mut default = None;
+    if i.is(K::DEFAULT) {
+        (i, default) = map(expression, Some).parse(i.next())?;
+    }
+    if i.is(K::COMMENT) {
+        (i, _) = literal::string(i.next())?;
+    }
+    Ok((i, Parameter { name, data_type, default }))
 }
 
-/// Behind DROP: `{STREAM | TABLE | VIEW} [IF EXISTS] name`
+/// Behind DROP: `{STREAM | TABLE | VIEW | [TEMPORARY] FUNCTION} [IF EXISTS] name`
 ///
 /// EBNF: `drop`
 pub(super) fn drop(i: In<'_>) -> Parsed<'_, Statement> {
+    let function = if i.is(K::TEMP) || i.is(K::TEMPORARY) { i.next() } else { i };
+    if function.is(K::FUNCTION) {
+        let i = function.next();
+        let (i, if_exists) = if i.is(K::IF) && i.is_at(1, K::EXISTS) { (i.skip(2), true) } else { (i, false) };
+        let (i, name) = any_name(i)?;
+        return Ok((i, Statement::DropFunction { if_exists, name }));
+    }
     let (i, kind) = alt((
         value(RelationKind::Stream, word(K::STREAM)),
         value(RelationKind::Table, word(K::TABLE)),

@@ -32,6 +32,14 @@ pub enum SyntaxError {
     TooLong { limit: u32, span: Span },
     /// A streaming clause that stands twice.
     RepeatedClause { clause: &'static str, span: Span },
+    /// ORDER BY with SORT BY, DISTRIBUTE BY or CLUSTER BY.
+    SortedTwice { span: Span },
+    /// A name that is given twice.
+    Twice { what: &'static str, condition: &'static str, span: Span },
+    /// `1 AS ü`
+    ForeignLetters { name: String, span: Span },
+    /// `ESCAPE 'ab'`
+    LongEscape { text: String, span: Span },
     /// A word after `|>` that Spark has no operator for.
     NoPipeOperator { found: String, instead: &'static str, span: Span },
     /// `FROM t AS e WATERMARK …`
@@ -75,6 +83,10 @@ impl SyntaxError {
             | SyntaxError::TooLong { span, .. }
             | SyntaxError::RepeatedClause { span, .. }
             | SyntaxError::NoPipeOperator { span, .. }
+            | SyntaxError::SortedTwice { span }
+            | SyntaxError::Twice { span, .. }
+            | SyntaxError::ForeignLetters { span, .. }
+            | SyntaxError::LongEscape { span, .. }
             | SyntaxError::WatermarkAfterAlias { span }
             | SyntaxError::Unsupported { span, .. }
             | SyntaxError::InvalidTypedLiteral { span, .. }
@@ -97,6 +109,11 @@ impl SyntaxError {
             SyntaxError::InvalidInterval { condition, .. } => condition,
             SyntaxError::DecimalPrecision { .. } => "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
             SyntaxError::DecimalScale { .. } => "DECIMAL_SCALE_EXCEEDS_PRECISION",
+            SyntaxError::SortedTwice { .. } => "UNSUPPORTED_FEATURE.COMBINATION_QUERY_RESULT_CLAUSES",
+            SyntaxError::Twice { condition, .. } => condition,
+            SyntaxError::ForeignLetters { .. } => "INVALID_IDENTIFIER",
+            SyntaxError::LongEscape { .. } => "INVALID_ESC",
+            SyntaxError::UnsupportedType { name, .. } if name.starts_with("TIME") => "UNSUPPORTED_TIME_TYPE",
             SyntaxError::UnknownType { .. } | SyntaxError::UnsupportedType { .. } => "UNSUPPORTED_DATATYPE",
             SyntaxError::UnclosedComment { .. } => "UNCLOSED_BRACKETED_COMMENT",
             SyntaxError::Empty { .. } => "PARSE_EMPTY_STATEMENT",
@@ -121,6 +138,12 @@ impl SyntaxError {
             SyntaxError::TooLong { limit, .. } => format!("this chain is too long: more than {limit} operators"),
             SyntaxError::RepeatedClause { clause, .. } => format!("{clause} stands here for the second time"),
             SyntaxError::NoPipeOperator { found, .. } => format!("`{}` is no pipe operator", found.to_uppercase()),
+            SyntaxError::SortedTwice { .. } => "ORDER BY goes alone: not with SORT BY, DISTRIBUTE BY or CLUSTER BY".into(),
+            SyntaxError::Twice { what, .. } => format!("this {what} is there already"),
+            SyntaxError::ForeignLetters { name, .. } => {
+                format!("a name without backticks has only the letters a to z, digits and underscores: write `{name}` in backticks")
+            }
+            SyntaxError::LongEscape { text, .. } => format!("ESCAPE takes a string of one character, not '{text}'"),
             SyntaxError::WatermarkAfterAlias { .. } => "WATERMARK stands before the alias".into(),
             SyntaxError::Unsupported { what, .. } => format!("{what} is not part of the language here"),
             SyntaxError::InvalidTypedLiteral { kind, text, .. } => format!("'{text}' is no {kind}"),

@@ -261,7 +261,7 @@ fn escape(i: In<'_>) -> Parsed<'_, Option<char>> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => Ok((rest, Some(c))),
-        _ => said(SyntaxError::InvalidValue { message: "ESCAPE takes a string of one character".into(), span }),
+        _ => said(SyntaxError::LongEscape { text, span }),
     }
 }
 
@@ -351,6 +351,7 @@ fn keyword_expression(i: In<'_>, keyword: K) -> Option<Parsed<'_, Expr>> {
         K::CAST | K::TRY_CAST if opens => Some(cast(i, keyword == K::TRY_CAST)),
         K::EXISTS if opens && select::begins_query(i.skip(2)) => Some(exists(i)),
         K::DATE | K::TIMESTAMP | K::TIMESTAMP_NTZ | K::TIMESTAMP_LTZ | K::X if text_follows => Some(typed_literal(i, keyword)),
+        K::TIME if text_follows => Some(said(SyntaxError::UnsupportedType { name: "TIME".into(), span: i.peek().span })),
         K::INTERVAL if begins_interval(i) => Some(interval_literal(i)),
         _ if opens => call::keyword_call(i, keyword),
         _ => None,

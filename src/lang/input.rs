@@ -378,6 +378,9 @@ fn spelt(token: &Token<'_>) -> Option<Ident> {
 /// Any word at all: behind `AS`, a dot, or in a list of names.
 pub(super) fn any_name(i: In<'_>) -> Parsed<'_, Ident> {
     match spelt(i.peek()) {
+        Some(ident) if matches!(i.peek().kind, TokenKind::Word(_)) && !ident.name.is_ascii() => {
+            said(SyntaxError::ForeignLetters { name: ident.name, span: ident.span })
+        }
         Some(ident) => Ok((i.next(), ident)),
         None => i.missing(Expected::Thing("a name")),
     }
@@ -402,6 +405,9 @@ pub(super) fn is_name(i: In<'_>) -> bool {
 /// Whether the next token can be an alias without `AS`.
 pub(super) fn is_bare_alias(i: In<'_>) -> bool {
     match i.peek().kind {
+        TokenKind::Word(Some(Keyword::GROUPING)) if i.is_at(1, Keyword::SETS) => false,
+        // The WINDOW clause: `WINDOW w AS …`.
+        TokenKind::Word(Some(Keyword::WINDOW)) if i.is_at(2, Keyword::AS) => false,
         TokenKind::Quoted | TokenKind::Word(None) => true,
         TokenKind::Word(Some(keyword)) => matches!(keyword.usage(), Use::Free | Use::Soft),
         _ => false,

@@ -50,6 +50,7 @@ keywords! {
     BINARY Soft,
     BOOLEAN Soft,
     BOTH Soft,
+    BUCKET Soft,
     BY Reserved,
     BYTE Soft,
     CASE Reserved,
@@ -61,12 +62,14 @@ keywords! {
     COLLATE NotBare,
     COMMENT Soft,
     COMPLETE Free,
+    CONTAINS Soft,
     CONTINUOUS Free,
     CRASH Free,
     CREATE Free,
     CROSS NotBare,
     CUBE Free,
     CURRENT Free,
+    DATA Soft,
     DATE Soft,
     DATEADD Soft,
     DATEDIFF Soft,
@@ -78,9 +81,11 @@ keywords! {
     DEC Soft,
     DECIMAL Soft,
     DEDUPLICATE Free,
+    DEFAULT Soft,
     DELAY NotBare,
     DESC Free,
     DESCRIBE Free,
+    DETERMINISTIC Soft,
     DISTINCT NotBare,
     DISTRIBUTE NotBare,
     DIV NotBare,
@@ -127,6 +132,7 @@ keywords! {
     INTO Reserved,
     IS Reserved,
     JOIN Reserved,
+    LANGUAGE Soft,
     LAST Soft,
     LATERAL NotBare,
     LEADING Soft,
@@ -158,6 +164,7 @@ keywords! {
     OPTIONS Free,
     OR Reserved,
     ORDER Reserved,
+    OUT Soft,
     OUTER Free,
     OUTPUT NotBare,
     OVER NotBare,
@@ -176,6 +183,7 @@ keywords! {
     QUERIES Free,
     QUERY Free,
     RANGE Free,
+    READS Soft,
     REAL Soft,
     REGEXP Reserved,
     REPEATABLE Free,
@@ -203,6 +211,7 @@ keywords! {
     SOME Free,
     SORT NotBare,
     SOURCE Free,
+    SQL Soft,
     START Free,
     STATEFUL Free,
     STEP Free,
@@ -250,6 +259,7 @@ keywords! {
     WEEKS Soft,
     WHEN Reserved,
     WHERE Reserved,
+    WINDOW Soft,
     WITH NotBare,
     WITHIN Free,
     X Soft,
@@ -287,7 +297,8 @@ impl Keyword {
 
 /// `name` as SQL text: in backticks where it is no plain word or would be read as a keyword.
 pub fn quote_name(name: &str) -> String {
-    let word = !name.is_empty() && name.chars().all(|c| c == '_' || c.is_alphanumeric()) && !name.starts_with(|c: char| c.is_numeric());
+    let word =
+        !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) && !name.starts_with(|c: char| c.is_numeric());
     let free = Keyword::of(name).is_none_or(|k| matches!(k.usage(), Use::Free | Use::Soft) && !READS_AS_SYNTAX.contains(&k));
     if word && free { name.to_string() } else { format!("`{}`", name.replace('`', "``")) }
 }

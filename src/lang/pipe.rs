@@ -6,7 +6,7 @@ use super::expr::expression;
 use super::input::{Expected, In, Parsed, RELATION_WEIGHT, Trouble, any_name, comma_list, parenthesised_list, said, sign, words};
 use super::keywords::Keyword as K;
 use super::relation::{alias, begins_join, join, pivot, sample, unpivot};
-use super::select::{Organization, group_by, lateral_view, organization, quantifier, query_primary, select_item, set_operator};
+use super::select::{Organization, group_by, lateral_view, organized, quantifier, query_primary, select_item, set_operator};
 use super::tokens::{Symbol as S, TokenKind};
 use nom::Parser;
 use nom::combinator::map;
@@ -44,7 +44,7 @@ pub(super) fn operator<'a>(start: In<'a>, i: In<'a>, input: QueryBody) -> Parsed
 
 /// `ORDER BY … LIMIT …` behind one `|>` counts as one operator each.
 fn ordering<'a>(start: In<'a>, i: In<'a>, input: QueryBody) -> Parsed<'a, QueryBody> {
-    let (i, all) = organization(i)?;
+    let (i, (all, _)) = organized(i)?;
     Ok((i, ordered(start, i, input, all)?))
 }
 

@@ -1,7 +1,8 @@
 //! What stands behind FROM: streams, tables, sub-queries, functions, joins, PIVOT and UNPIVOT.
 
 use super::ast::{
-    Expr, ExprKind, Ident, Join, JoinCondition, JoinKind, Pivot, Sample, SampleAmount, TableAlias, TableRef, Unpivot, WatermarkClause,
+    Expr, ExprKind, Ident, Join, JoinCondition, JoinKind, Pivot, RelationName, Sample, SampleAmount, TableAlias, TableRef, Unpivot,
+    WatermarkClause,
 };
 use super::error::SyntaxError;
 use super::expr::{dotted, expression, interval_literal, subquery};
@@ -81,23 +82,27 @@ fn table_primary(start: In<'_>) -> Parsed<'_, TableRef> {
     relation(start, rest, name, false)
 }
 
-/// The one-word name of a stream, table or view.
-fn relation_name(i: In<'_>) -> Parsed<'_, Ident> {
+/// `t`, `default.t`, `spark_catalog.default.t`: a stream, table or view.
+///
+/// EBNF: `relation_name`
+pub(super) fn relation_name(i: In<'_>) -> Parsed<'_, RelationName> {
     if !is_name(i) {
         return i.missing(Expected::Thing("a stream, table or query"));
     }
-    let (rest, name) = name(i)?;
-    if rest.sign(S::Dot) {
-        let instead = "streams, tables and views have names of one word".into();
-        return said(SyntaxError::Unsupported { what: "a name with a catalog or schema".into(), instead, span: rest.next().span_since(i) });
+    let (mut rest, mut name) = name(i)?;
+    let mut path = Vec::new();
+    while rest.sign(S::Dot) {
+        let (after, part) = any_name(rest.next())?;
+        path.push(std::mem::replace(&mut name, part));
+        rest = after;
     }
-    Ok((rest, name))
+    Ok((rest, RelationName { path, name }))
 }
 
 /// Behind a relation's name: `[TABLESAMPLE (…)] [WATERMARK …] [AS alias]`
 ///
 /// EBNF: `relation_tail`
-fn relation<'a>(start: In<'a>, i: In<'a>, name: Ident, stream: bool) -> Parsed<'a, TableRef> {
+fn relation<'a>(start: In<'a>, i: In<'a>, name: RelationName, stream: bool) -> Parsed<'a, TableRef> {
     let (i, sample) = if i.is(K::TABLESAMPLE) { map(sample, Some).parse(i)? } else { (i, None) };
     let (i, watermark) = watermark(i)?;
     let (i, alias) = alias_after_watermark(i)?;
@@ -106,21 +111,19 @@ fn relation<'a>(start: In<'a>, i: In<'a>, name: Ident, stream: bool) -> Parsed<'
 
 fn subquery_ref<'a>(start: In<'a>, i: In<'a>, lateral: bool) -> Parsed<'a, TableRef> {
     let (i, query) = subquery(i)?;
-    if i.is(K::TABLESAMPLE) {
-        let instead = "put TABLESAMPLE behind a stream or table, or write |> TABLESAMPLE".into();
-        return said(SyntaxError::Unsupported { what: "TABLESAMPLE behind a sub-query".into(), instead, span: i.peek().span });
-    }
+    let (i, sample) = if i.is(K::TABLESAMPLE) { map(sample, Some).parse(i)? } else { (i, None) };
     let (i, watermark) = watermark(i)?;
     let (i, alias) = alias_after_watermark(i)?;
-    Ok((i, TableRef::Subquery { query: Box::new(query), lateral, watermark, alias, span: i.span_since(start) }))
+    Ok((i, TableRef::Subquery { query: Box::new(query), lateral, sample, watermark, alias, span: i.span_since(start) }))
 }
 
 /// `(relation JOIN relation …) [AS alias]`
 fn nested(i: In<'_>) -> Parsed<'_, TableRef> {
     i.deeper(2, |i| {
         let (i, inner) = parenthesised(table_ref)(i)?;
+        let (i, sample) = if i.is(K::TABLESAMPLE) { map(sample, Some).parse(i)? } else { (i, None) };
         let (i, alias) = alias(i)?;
-        Ok((i, TableRef::Nested(Box::new(inner), alias)))
+        Ok((i, TableRef::Nested(Box::new(inner), sample, alias)))
     })
 }
 
@@ -167,6 +170,11 @@ pub(super) fn alias(i: In<'_>) -> Parsed<'_, Option<TableAlias>> {
     if !has_as && !is_bare_alias(i) {
         return Ok((i, None));
     }
+    if has_as && rest.sign(S::LParen) {
+        let (after, columns) = parenthesised_list(any_name)(rest)?;
+        let name = Ident { name: String::new(), span: after.span_since(rest) };
+        return Ok((after, Some(TableAlias { name, columns })));
+    }
     let (rest, name) = any_name(rest)?;
     let (rest, columns) = if rest.sign(S::LParen) { parenthesised_list(any_name)(rest)? } else { (rest, Vec::new()) };
     Ok((rest, Some(TableAlias { name, columns })))
@@ -178,22 +186,7 @@ pub(super) fn alias(i: In<'_>) -> Parsed<'_, Option<TableAlias>> {
 pub(super) fn sample(start: In<'_>) -> Parsed<'_, Sample> {
     let (i, _) = word(K::TABLESAMPLE)(start)?;
     let (i, _) = sign(S::LParen)(i)?;
-    let number = i.peek();
-    let Ok(percent) = number.text.parse::<f64>() else { return i.missing(Expected::Thing("a number")) };
-    if number.kind != TokenKind::Number {
-        return i.missing(Expected::Thing("a number"));
-    }
-    let (i, amount) = match i.peek_at(1).keyword() {
-        Some(K::PERCENT) => (i.skip(2), SampleAmount::Percent(percent)),
-        Some(K::ROWS) => {
-            let (i, rows) = whole_number(i)?;
-            (i.next(), SampleAmount::Rows(rows))
-        }
-        _ => {
-            i.next().note(Expected::Word(K::PERCENT));
-            return i.next().missing(Expected::Word(K::ROWS));
-        }
-    };
+    let (i, amount) = if i.is(K::BUCKET) { bucket(i)? } else { amount(i)? };
     let (i, _) = sign(S::RParen)(i)?;
     let (i, seed) = if i.is(K::REPEATABLE) {
         let (i, seed) = parenthesised(whole_number)(i.next())?;
@@ -202,6 +195,34 @@ pub(super) fn sample(start: In<'_>) -> Parsed<'_, Sample> {
         (i, None)
     };
     Ok((i, Sample { amount, seed, span: i.span_since(start) }))
+}
+
+/// `n PERCENT` or `n ROWS`
+fn amount(i: In<'_>) -> Parsed<'_, SampleAmount> {
+    let number = i.peek();
+    let Ok(percent) = number.text.parse::<f64>() else { return i.missing(Expected::Thing("a number")) };
+    if number.kind != TokenKind::Number {
+        return i.missing(Expected::Thing("a number"));
+    }
+    match i.peek_at(1).keyword() {
+        Some(K::PERCENT) => Ok((i.skip(2), SampleAmount::Percent(percent))),
+        Some(K::ROWS) => {
+            let (i, rows) = whole_number(i)?;
+            Ok((i.next(), SampleAmount::Rows(rows)))
+        }
+        _ => {
+            i.next().note(Expected::Word(K::PERCENT));
+            i.next().missing(Expected::Word(K::ROWS))
+        }
+    }
+}
+
+/// `BUCKET n OUT OF m`: the share n/m of the rows.
+fn bucket(i: In<'_>) -> Parsed<'_, SampleAmount> {
+    let (i, taken) = whole_number(i.next())?;
+    let (i, ()) = words(&[K::OUT, K::OF])(i)?;
+    let (i, of) = whole_number(i)?;
+    Ok((i, SampleAmount::Percent(taken as f64 * 100.0 / of.max(1) as f64)))
 }
 
 /// Whether a join begins here.

@@ -1,8 +1,8 @@
 //! Queries: WITH, SELECT, set operations, what orders and cuts the result.
 
 use super::ast::{
-    Cte, Expr, ExprKind, GroupBy, GroupingSets, LateralView, Query, QueryBody, Select, SelectItem, SetOperator, SortItem, TableRef,
-    ValuesTable,
+    Cte, Expr, ExprKind, GroupBy, GroupItem, GroupingElement, GroupingSets, Ident, LateralView, Query, QueryBody, Select, SelectItem,
+    SetOperator, SortItem, TableRef, ValuesTable, WindowSpec,
 };
 use super::error::SyntaxError;
 use super::expr::{expression, subquery};
@@ -11,7 +11,7 @@ use super::input::{
 };
 use super::keywords::Keyword as K;
 use super::pipe;
-use super::relation::{alias, table_ref};
+use super::relation::{alias, relation_name, table_ref};
 use super::tokens::{Symbol as S, TokenKind};
 use crate::diagnostic::Span;
 use nom::Parser;
@@ -44,7 +44,8 @@ pub(super) fn begins_query(i: In<'_>) -> bool {
         && (0..opened).rev().all(|at| {
             let Some(behind) = i.skip(at).past_parentheses(0).map(|n| n + at) else { return true };
             let token = i.peek_at(behind);
-            const GOES_ON: &[K] = &[K::UNION, K::INTERSECT, K::EXCEPT, K::MINUS, K::ORDER, K::SORT, K::LIMIT, K::OFFSET];
+            const GOES_ON: &[K] =
+                &[K::UNION, K::INTERSECT, K::EXCEPT, K::MINUS, K::ORDER, K::SORT, K::CLUSTER, K::DISTRIBUTE, K::LIMIT, K::OFFSET];
             token.is_symbol(S::RParen) || token.is_symbol(S::Pipe) || token.keyword().is_some_and(|k| GOES_ON.contains(&k))
         })
 }
@@ -61,8 +62,8 @@ pub(super) fn query(i: In<'_>) -> Parsed<'_, Query> {
         }
         let (i, tail) = organization(i)?;
         let (body, tail) = pipe::trailing(start, i, body, tail)?;
-        let Organization { order_by, sort_by, limit, offset } = tail;
-        Ok((i, Query { ctes, body, order_by, sort_by, limit, offset, span: i.span_since(start) }))
+        let Organization { order_by, sort_by, distribute_by, limit, offset } = tail;
+        Ok((i, Query { ctes, body, order_by, sort_by, distribute_by, limit, offset, span: i.span_since(start) }))
     })
 }
 
@@ -82,31 +83,46 @@ fn cte(i: In<'_>) -> Parsed<'_, Cte> {
 pub(super) struct Organization {
     pub(super) order_by: Vec<SortItem>,
     pub(super) sort_by: Vec<SortItem>,
+    pub(super) distribute_by: Vec<Expr>,
     pub(super) limit: Option<Expr>,
     pub(super) offset: Option<Expr>,
 }
 
-/// `[ORDER BY …] [SORT BY …] [LIMIT n] [OFFSET n]`
+/// `[ORDER BY … | CLUSTER BY … | [DISTRIBUTE BY …] [SORT BY …]] [LIMIT n] [OFFSET n]`
 ///
 /// EBNF: `organization`
-pub(super) fn organization(i: In<'_>) -> Parsed<'_, Organization> {
+pub(super) fn organization(start: In<'_>) -> Parsed<'_, Organization> {
+    let (i, (all, twice)) = organized(start)?;
+    if twice {
+        return said(SyntaxError::SortedTwice { span: start.peek().span });
+    }
+    Ok((i, all))
+}
+
+/// The same, and whether it orders in two ways; behind `|>` the second belongs to what follows.
+pub(super) fn organized(i: In<'_>) -> Parsed<'_, (Organization, bool)> {
     let mut all = Organization::default();
     let (mut i, ordered) = i.eat(K::ORDER);
     if ordered {
         (i, _) = word(K::BY)(i)?;
         (i, all.order_by) = comma_list(sort_item)(i)?;
     }
-    if i.is(K::SORT) && i.is_at(1, K::BY) {
+    let begins = |i: In<'_>, keyword| i.is(keyword) && i.is_at(1, K::BY);
+    let clustered = begins(i, K::CLUSTER);
+    if clustered {
+        (i, all.distribute_by) = comma_list(expression)(i.skip(2))?;
+        let key = |e: &Expr| SortItem { expr: e.clone(), descending: false, nulls_first: None };
+        all.sort_by = all.distribute_by.iter().map(key).collect();
+    }
+    let spread = begins(i, K::DISTRIBUTE);
+    if spread {
+        (i, all.distribute_by) = comma_list(expression)(i.skip(2))?;
+    }
+    let sorted = begins(i, K::SORT);
+    if sorted {
         (i, all.sort_by) = comma_list(sort_item)(i.skip(2))?;
     }
-    if (i.is(K::CLUSTER) || i.is(K::DISTRIBUTE)) && i.is_at(1, K::BY) {
-        let what = format!("{} BY", i.peek().text.to_uppercase());
-        return said(SyntaxError::Unsupported {
-            what,
-            instead: "rows are spread over the cores by themselves; leave it out".into(),
-            span: i.peek().span,
-        });
-    }
+    let twice = (ordered || clustered) && (spread || sorted) || ordered && clustered;
     let (mut i, limited) = i.eat(K::LIMIT);
     if limited {
         if i.is(K::ALL) {
@@ -118,7 +134,7 @@ pub(super) fn organization(i: In<'_>) -> Parsed<'_, Organization> {
     if i.is(K::OFFSET) {
         (i, all.offset) = map(expression, Some).parse(i.next())?;
     }
-    Ok((i, all))
+    Ok((i, (all, twice)))
 }
 
 /// `expr [ASC | DESC] [NULLS {FIRST | LAST}]`
@@ -193,7 +209,7 @@ pub(super) fn query_primary(i: In<'_>) -> Parsed<'_, QueryBody> {
         Some(K::SELECT) => map(|i| select(i, None), |s| QueryBody::Select(Box::new(s))).parse(i),
         Some(K::FROM) => from_first(i),
         Some(K::VALUES) => map(values, QueryBody::Values).parse(i),
-        Some(K::TABLE) => map(name, QueryBody::Table).parse(i.next()),
+        Some(K::TABLE) => map(relation_name, QueryBody::Table).parse(i.next()),
         _ if i.sign(S::LParen) => {
             let (i, query) = subquery(i)?;
             Ok((i, QueryBody::Nested(Box::new(query))))
@@ -248,8 +264,29 @@ fn select(start: In<'_>, from: Option<Vec<TableRef>>) -> Parsed<'_, Select> {
     let (i, group_by) = if grouped { map(|i| group_by(i, false), Some).parse(i)? } else { (i, None) };
     let (i, having) = clause(i, K::HAVING)?;
     let (i, qualify) = clause(i, K::QUALIFY)?;
+    let (i, windows) = if i.is(K::WINDOW) { windows(i)? } else { (i, Vec::new()) };
     let span = i.span_since(start);
-    Ok((i, Select { distinct, hints, items, from, lateral_views, filter, group_by, having, qualify, span }))
+    Ok((i, Select { distinct, hints, items, from, lateral_views, filter, group_by, having, qualify, windows, span }))
+}
+
+/// `WINDOW w AS (…), v AS w`
+///
+/// EBNF: `windows`
+fn windows(i: In<'_>) -> Parsed<'_, Vec<(Ident, WindowSpec)>> {
+    let window = |i| {
+        let (i, name) = any_name(i)?;
+        let (i, _) = word(K::AS)(i)?;
+        let (i, spec) = super::call::window_spec(i)?;
+        Ok((i, (name, spec)))
+    };
+    let (i, all) = comma_list(window)(i.next())?;
+    for (at, (name, _)) in all.iter().enumerate() {
+        if all[..at].iter().any(|(n, _)| n.name.eq_ignore_ascii_case(&name.name)) {
+            let condition = "INVALID_SQL_SYNTAX.REPETITIVE_WINDOW_DEFINITION";
+            return said(SyntaxError::Twice { what: "window", condition, span: name.span });
+        }
+    }
+    Ok((i, all))
 }
 
 /// DISTINCT, or ALL that is not the name of a column.
@@ -341,7 +378,7 @@ pub(super) fn lateral_view(start: In<'_>) -> Parsed<'_, LateralView> {
 /// EBNF: `group_by`
 pub(super) fn group_by(start: In<'_>, aliases: bool) -> Parsed<'_, GroupBy> {
     let (mut i, _) = word(K::BY)(start)?;
-    let mut group = GroupBy { all: false, items: Vec::new(), sets: None, span: Span::default() };
+    let mut group = GroupBy { all: false, items: Vec::new(), listed: Vec::new(), span: Span::default() };
     let all_alone = matches!(i.peek_at(1).kind, TokenKind::End | TokenKind::Word(_) | TokenKind::Hint)
         || [S::RParen, S::Semicolon, S::Pipe].iter().any(|s| i.sign_at(1, *s));
     if i.is(K::ALL) && all_alone {
@@ -353,19 +390,12 @@ pub(super) fn group_by(start: In<'_>, aliases: bool) -> Parsed<'_, GroupBy> {
     loop {
         if let Some(sets) = analytics(i) {
             let (rest, sets) = sets?;
-            if group.sets.is_some() {
-                let instead = "write the sets out in one GROUPING SETS".into();
-                return said(SyntaxError::Unsupported {
-                    what: "a second ROLLUP, CUBE or GROUPING SETS".into(),
-                    instead,
-                    span: i.peek().span,
-                });
-            }
-            (i, group.sets) = (rest, Some(sets));
+            group.items.push(GroupItem::Sets(sets));
+            i = rest;
         } else {
             let (rest, item) =
                 if aliases { select_item(i)? } else { map(expression, |expr| SelectItem { expr, aliases: Vec::new() }).parse(i)? };
-            group.items.push(item);
+            group.items.push(GroupItem::Plain(item));
             i = rest;
         }
         let (rest, more) = i.eat_sign(S::Comma);
@@ -374,7 +404,7 @@ pub(super) fn group_by(start: In<'_>, aliases: bool) -> Parsed<'_, GroupBy> {
         }
         i = rest;
     }
-    if group.sets.is_none() {
+    if group.items.iter().all(|item| matches!(item, GroupItem::Plain(_))) {
         i = trailing_analytics(i, &mut group)?;
     }
     group.span = i.span_since(start);
@@ -383,19 +413,24 @@ pub(super) fn group_by(start: In<'_>, aliases: bool) -> Parsed<'_, GroupBy> {
 
 /// `GROUP BY a, b WITH ROLLUP`, `GROUP BY a, b GROUPING SETS ((a), (b))`
 fn trailing_analytics<'a>(i: In<'a>, group: &mut GroupBy) -> Result<In<'a>, nom::Err<super::input::Trouble>> {
+    let plain = |items: &mut Vec<GroupItem>| -> Vec<Expr> {
+        let items = std::mem::take(items).into_iter();
+        items.filter_map(|item| if let GroupItem::Plain(item) = item { Some(item.expr) } else { None }).collect()
+    };
     if i.is(K::WITH) && (i.is_at(1, K::ROLLUP) || i.is_at(1, K::CUBE)) {
-        let sets = std::mem::take(&mut group.items).into_iter().map(|item| vec![item.expr]).collect();
-        group.sets = Some(if i.is_at(1, K::ROLLUP) { GroupingSets::Rollup(sets) } else { GroupingSets::Cube(sets) });
+        let sets = plain(&mut group.items).into_iter().map(|e| vec![e]).collect();
+        let sets = if i.is_at(1, K::ROLLUP) { GroupingSets::Rollup(sets) } else { GroupingSets::Cube(sets) };
+        group.items = vec![GroupItem::Sets(sets)];
         return Ok(i.skip(2));
     }
     if i.is(K::GROUPING)
         && i.is_at(1, K::SETS)
         && let Some(sets) = analytics(i)
     {
-        // The sets name every key again; the list in front of them adds none.
+        // The sets name every key again; the list in front of them adds none, and gives them their order.
         let (rest, sets) = sets?;
-        group.items.clear();
-        group.sets = Some(sets);
+        group.listed = plain(&mut group.items);
+        group.items = vec![GroupItem::Sets(sets)];
         return Ok(rest);
     }
     Ok(i)
@@ -409,9 +444,20 @@ fn analytics(i: In<'_>) -> Option<Parsed<'_, GroupingSets>> {
     match i.peek().keyword()? {
         K::ROLLUP if i.sign_at(1, S::LParen) => Some(map(list, GroupingSets::Rollup).parse(i.next())),
         K::CUBE if i.sign_at(1, S::LParen) => Some(map(list, GroupingSets::Cube).parse(i.next())),
-        K::GROUPING if i.is_at(1, K::SETS) => Some(map(list, GroupingSets::Sets).parse(i.skip(2))),
+        K::GROUPING if i.is_at(1, K::SETS) => Some(grouping_sets(i.skip(2))),
         _ => None,
     }
+}
+
+/// `(element, …)` behind GROUPING SETS, each a set or analytics again.
+///
+/// EBNF: `grouping_sets`
+fn grouping_sets(i: In<'_>) -> Parsed<'_, GroupingSets> {
+    let element = |i| match analytics(i) {
+        Some(inner) => inner.map(|(i, sets)| (i, GroupingElement::Nested(sets))),
+        None => map(grouping_element, GroupingElement::Set).parse(i),
+    };
+    i.deeper(1, |i| map(parenthesised_list(element), GroupingSets::Sets).parse(i))
 }
 
 /// `a`, `(a, b)` or `()`

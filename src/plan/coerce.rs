@@ -59,13 +59,14 @@ pub(crate) fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     }
     match (a, b) {
         (String, other) | (other, String) => match other {
+            t if t.is_interval() => None,
             t if t.is_integral() => Some(BigInt),
             Float | Double | Decimal(..) => Some(Double),
             t if t.is_atomic() => Some(t.clone()),
             _ => None,
         },
         (Array(x), Array(y)) => Some(DataType::array(common(x, y)?)),
-        (Map(k1, v1), Map(k2, v2)) => Some(DataType::map(common(k1, k2)?, common(v1, v2)?)),
+        (Map(k1, v1), Map(k2, v2)) => Some(DataType::map(tightest(k1, k2)?, common(v1, v2)?)),
         (Struct(x), Struct(y)) => structs(x, y, common),
         _ => None,
     }
@@ -152,8 +153,7 @@ pub(crate) fn can_cast(from: &DataType, to: &DataType) -> bool {
         (Timestamp, t) if t.is_numeric() => true,
         (YearMonthInterval(..), YearMonthInterval(..)) | (DayTimeInterval(..), DayTimeInterval(..)) => true,
         (t, YearMonthInterval(..) | DayTimeInterval(..)) => t.is_integral() || matches!(t, Decimal(..)),
-        (YearMonthInterval(a, b), t) => (t.is_integral() || matches!(t, Decimal(..))) && a == b,
-        (DayTimeInterval(a, b), t) => (t.is_integral() || matches!(t, Decimal(..))) && a == b,
+        (YearMonthInterval(..) | DayTimeInterval(..), t) => t.is_integral() || matches!(t, Decimal(..)),
         (a, b) => a.is_numeric() && b.is_numeric(),
     }
 }

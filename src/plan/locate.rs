@@ -75,7 +75,7 @@ fn table(t: &TableRef, clause: Clause) -> Option<Span> {
         TableRef::Subquery { query, .. } => find(query, clause),
         TableRef::Join(join) if clause == Clause::Join => Some(join.span),
         TableRef::Join(join) => table(&join.left, clause).or_else(|| table(&join.right, clause)),
-        TableRef::Nested(inner, _) | TableRef::Pivot(inner, ..) | TableRef::Unpivot(inner, ..) => table(inner, clause),
+        TableRef::Nested(inner, ..) | TableRef::Pivot(inner, ..) | TableRef::Unpivot(inner, ..) => table(inner, clause),
         _ => None,
     }
 }

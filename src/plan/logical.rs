@@ -176,6 +176,35 @@ impl LogicalPlan {
         }
     }
 
+    /// The expressions of this node alone.
+    pub fn expressions(&self) -> Vec<&Expr> {
+        match self {
+            LogicalPlan::Project { exprs, .. } | LogicalPlan::Window { calls: exprs, .. } => exprs.iter().map(|e| &e.expr).collect(),
+            LogicalPlan::Filter { predicate, .. } => vec![predicate],
+            LogicalPlan::Generate { generator, .. } => vec![generator],
+            LogicalPlan::TimeWindow { time, .. } => vec![time],
+            LogicalPlan::SessionWindow { time, gap, .. } => vec![time, gap],
+            LogicalPlan::Aggregate { keys, aggregates, .. } => {
+                let calls = aggregates.iter().flat_map(|a| a.call.args.iter().chain(&a.call.filter));
+                keys.iter().map(|k| &k.expr).chain(calls).collect()
+            }
+            LogicalPlan::Expand { projections, .. } => projections.iter().flatten().collect(),
+            LogicalPlan::Join { condition, .. } => condition.iter().collect(),
+            LogicalPlan::Values { rows, .. } => rows.iter().flatten().collect(),
+            LogicalPlan::Sort { keys, .. } => keys.iter().map(|k| &k.expr).collect(),
+            LogicalPlan::Scan(_)
+            | LogicalPlan::Memory { .. }
+            | LogicalPlan::Range { .. }
+            | LogicalPlan::System { .. }
+            | LogicalPlan::Watermark { .. }
+            | LogicalPlan::Union { .. }
+            | LogicalPlan::SetOperation { .. }
+            | LogicalPlan::Deduplicate { .. }
+            | LogicalPlan::Limit { .. }
+            | LogicalPlan::Sample { .. } => vec![],
+        }
+    }
+
     /// Whether any stream feeds this node.
     pub fn is_streaming(&self) -> bool {
         match self {

@@ -69,6 +69,24 @@ pub struct Analyzed {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// Checks a function of the session before it is kept: its parameters, and its body with values of their types.
+///
+/// # Errors
+/// With Spark's condition when the body does not resolve, or gives what RETURNS does not say. `span` is the body's place.
+pub fn check_function(
+    function: &crate::catalog::FunctionDef,
+    span: crate::diagnostic::Span,
+    catalog: &Catalog,
+    settings: &Settings,
+    fold: &dyn Fold,
+) -> Result<(), Box<AnalysisError>> {
+    if let Some((name, condition, what)) = analyze::misplaced_parameter(&function.params) {
+        let message = format!("the parameter `{}` {what}", name.name);
+        return Err(AnalysisError::new(Reason::Rule { condition, message }, name.span));
+    }
+    analyze::Analyzer::new(catalog, settings, fold).check_function(function, span)
+}
+
 /// Resolves, types and optimizes a query.
 pub fn analyze(query: &ast::Query, catalog: &Catalog, settings: &Settings, fold: &dyn Fold) -> Result<Analyzed, Box<AnalysisError>> {
     let mut analyzer = analyze::Analyzer::new(catalog, settings, fold);

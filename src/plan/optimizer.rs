@@ -13,6 +13,7 @@ use std::collections::HashSet;
 pub fn optimize(plan: LogicalPlan, fold: &dyn Fold) -> LogicalPlan {
     let plan = map_exprs(plan, &mut |e| folded(e, fold));
     let plan = push_filters(plan);
+    let plan = push_limits(plan);
     let wanted = plan.columns().iter().map(|c| c.id).collect();
     prune(plan, &wanted)
 }
@@ -92,6 +93,20 @@ fn map_inputs(plan: LogicalPlan, f: &mut dyn FnMut(LogicalPlan) -> LogicalPlan) 
         Window { input, calls } => Window { input: g(input), calls },
         Sample { input, fraction_ppm, seed } => Sample { input: g(input), fraction_ppm, seed },
     }
+}
+
+/// A limit below the projections it stands on: what is computed may fail, and only the rows that are asked for reach it.
+fn push_limits(plan: LogicalPlan) -> LogicalPlan {
+    let plan = match plan {
+        LogicalPlan::Limit { input, limit, offset } if !input.is_streaming() => match *input {
+            LogicalPlan::Project { input, exprs } if !exprs.iter().any(|e| is_unmovable(&e.expr)) => {
+                LogicalPlan::Project { input: Box::new(LogicalPlan::Limit { input, limit, offset }), exprs }
+            }
+            other => LogicalPlan::Limit { input: Box::new(other), limit, offset },
+        },
+        other => other,
+    };
+    map_inputs(plan, &mut push_limits)
 }
 
 fn push_filters(plan: LogicalPlan) -> LogicalPlan {

@@ -50,13 +50,19 @@ impl Scope {
     }
 
     /// The same columns under a new qualifier, hidden ones left out.
-    pub(crate) fn aliased(self, qualifier: &str) -> Scope {
+    pub(crate) fn aliased(self, qualifier: Option<&str>) -> Scope {
         let columns = self.columns.into_iter().filter(|v| !v.hidden && !v.made);
-        Scope { columns: columns.map(|v| Visible { qualifier: Some(qualifier.to_string()), ..v }).collect() }
+        Scope { columns: columns.map(|v| Visible { qualifier: qualifier.map(str::to_string), ..v }).collect() }
     }
 
     /// Looks up `parts`, first as `qualifier.column`, then as a bare column; what is left over are struct members.
     pub(crate) fn find(&self, parts: &[&str]) -> Found {
+        let path = path_length(parts);
+        if path > 0
+            && let Found::Column(column, taken) = self.find(&parts[path..])
+        {
+            return Found::Column(column, taken + path);
+        }
         if parts.len() >= 2 {
             let qualified = |v: &&Visible| v.qualifier.as_deref().is_some_and(|q| same(q, parts[0])) && same(&v.column.name, parts[1]);
             if let Some(found) = self.pick(self.columns.iter().filter(qualified).collect(), 2) {
@@ -102,6 +108,15 @@ impl Scope {
     /// Names and types, for messages.
     pub(crate) fn listing(&self) -> Vec<(String, String)> {
         self.columns.iter().filter(|v| !v.hidden).map(|v| (v.column.name.clone(), v.column.data_type.to_string())).collect()
+    }
+}
+
+/// How many parts of `spark_catalog.default.t.a` say where all relations are.
+pub(crate) fn path_length(parts: &[&str]) -> usize {
+    match parts {
+        [catalog, schema, _, _, ..] if same(catalog, "spark_catalog") && same(schema, "default") => 2,
+        [schema, _, _, ..] if same(schema, "default") => 1,
+        _ => 0,
     }
 }
 

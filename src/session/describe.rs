@@ -5,9 +5,9 @@ use super::rows::text;
 use super::show::{options_text, state_name, state_rows, table};
 use super::start::{mode_of, trigger_text};
 use super::{Answer, Entry, Outcome, Session};
-use crate::catalog::Relation;
+use crate::catalog::{FunctionDef, Relation};
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::lang::ast::{Describe, Ident, StreamingQuery};
+use crate::lang::ast::{Describe, FunctionBody, Ident, StreamingQuery};
 use crate::plan;
 use crate::plan::functions::{self, Function, Kind};
 use crate::plan::streaming;
@@ -21,7 +21,10 @@ impl Session {
         match what {
             Describe::Relation(name) => self.describe_relation(&name),
             Describe::Query(name) => Ok(describe_query(&self.started(&name)?)),
-            Describe::Function { name, extended } => describe_function(&name, extended),
+            Describe::Function { name, extended } => match self.catalog.function(&name.name) {
+                Some(function) => Ok(describe_own(function, extended)),
+                None => describe_function(&name, extended),
+            },
         }
     }
 
@@ -109,6 +112,19 @@ fn describe_query(entry: &Entry) -> Outcome {
     }
     add("plan", snapshot.plan.to_string());
     table(&["key", "value"], &[&S, &S], rows)
+}
+
+fn describe_own(function: &FunctionDef, extended: bool) -> Outcome {
+    let mut lines = vec![format!("Function: {}", function.name), format!("Usage: {}", super::function::signature(function))];
+    lines.extend(function.comment.iter().map(|c| format!("Comment: {c}")));
+    if extended {
+        lines.push("Gives: what its body gives, of this session".to_string());
+        lines.push(match &function.body {
+            FunctionBody::Value(body) => format!("Body: {body}"),
+            FunctionBody::Rows(body) => format!("Body: {body}"),
+        });
+    }
+    table(&["function_desc"], &[&S], lines.into_iter().map(|l| vec![text(l)]).collect())
 }
 
 fn describe_function(name: &Ident, extended: bool) -> Result<Outcome, Diagnostic> {

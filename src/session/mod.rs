@@ -9,6 +9,7 @@
 
 mod create;
 mod describe;
+mod function;
 mod headless;
 pub mod interrupt;
 mod queries;
@@ -134,7 +135,8 @@ impl Session {
                 self.create_table_as(or_replace, if_not_exists, &name, &query)
             }
             Statement::CreateView { or_replace, name, query, .. } => self.create_view(or_replace, &name, query),
-            Statement::CreateFunction { name, .. } => Err(unavailable("CREATE TEMPORARY FUNCTION", name.span)),
+            Statement::CreateFunction(create) => self.create_function(*create),
+            Statement::DropFunction { if_exists, name } => self.drop_function(if_exists, &name),
             Statement::Drop { kind, if_exists, name } => self.drop_relation(kind, if_exists, &name),
             Statement::Query(query) => self.query(*query),
             Statement::Show { what, like } => self.show(what, like.as_deref()),

@@ -79,7 +79,7 @@ impl Session {
         plan::analyze(query, &self.catalog, &self.plan_settings(), &fold).map_err(|e| Diagnostic::from(*e))
     }
 
-    fn plan_settings(&self) -> plan::Settings {
+    pub(super) fn plan_settings(&self) -> plan::Settings {
         let parameters = self.options.arguments.iter().cloned().collect();
         plan::Settings { zone: self.settings.zone(), parameters, system_tables: super::system::columns(self.queries.clone()) }
     }
@@ -397,7 +397,7 @@ fn duration_text(micros: i64) -> String {
 }
 
 /// Folds constants with the engine's own evaluator.
-struct Folder(EvalContext);
+pub(super) struct Folder(pub(super) EvalContext);
 
 impl plan::Fold for Folder {
     fn fold(&self, expr: &Expr) -> Result<Value, FoldError> {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Folds what the analyzer itself needs, without the engine: casts of literals to TIMESTAMP and plain signs.
-struct NoFold;
+pub(crate) struct NoFold;
 
 impl Fold for NoFold {
     fn fold(&self, expr: &Expr) -> Result<Value, FoldError> {
@@ -29,7 +29,7 @@ impl Fold for NoFold {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: std::sync::Arc::new(|_, _| None) }
 }
 

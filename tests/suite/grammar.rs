@@ -1,7 +1,10 @@
 //! `grammar/eddy.ebnf` is the language: its words are the keywords, its rules the parsers, its sentences parse.
 
+use eddyline::catalog::{Catalog, Relation, SourceDef};
 use eddyline::lang::keywords::{KEYWORDS, Keyword};
-use eddyline::lang::parse_statement;
+use eddyline::lang::{parse_data_type, parse_statement};
+use eddyline::progress::OutputMode;
+use eddyline::types::Field;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -239,7 +242,7 @@ impl Writer<'_> {
 
     fn token(&mut self, token: &str) -> String {
         let options: &[&str] = match token {
-            "NAME" => &["a", "b1", "word", "user_id", "`a b`", "`from`", "`x``y`", "é", "zz"],
+            "NAME" => &["a", "b1", "word", "user_id", "`a b`", "`from`", "`x``y`", "`é`", "zz"],
             "TEXT" => &["'x'", "''", "'it''s'", "\"y\"", "'a\\nb'", "'/tmp/x'"],
             "NUMBER" => &["1", "0", "42", "1.5", "1e3", "7L", "2.50BD", "3S", "4Y", "1.5F", "2D", "5000000000"],
             "INTEGER" => &["1", "7", "30"],
@@ -288,4 +291,65 @@ fn sentences_of_the_grammar_parse_and_survive_formatting() {
     wrong.sort_by_key(String::len);
     assert!(wrong.is_empty(), "{} sentences, the shortest: {}", wrong.len(), wrong[..wrong.len().min(12)].join("\n"));
     assert!(used.len() > KEYWORDS.len() * 4 / 5, "the sentences use {} keywords", used.len());
+}
+
+/// A catalog in which the names that sentences are made of stand for streams and tables, with columns of those names.
+fn catalog() -> Catalog {
+    const NAMES: &[&str] = &["a", "b1", "word", "user_id", "a b", "from", "x`y", "é", "zz"];
+    let types = [
+        "INT",
+        "STRING",
+        "DOUBLE",
+        "TIMESTAMP",
+        "ARRAY<INT>",
+        "MAP<STRING, INT>",
+        "STRUCT<a: INT, word: STRING>",
+        "DECIMAL(10,2)",
+        "BOOLEAN",
+    ];
+    let mut catalog = Catalog::default();
+    for (i, name) in NAMES.iter().enumerate() {
+        let columns = NAMES.iter().zip(types.iter().cycle().skip(i));
+        let columns = columns.map(|(n, t)| Field::new(*n, parse_data_type(t).expect("a type"))).collect();
+        let streaming = i % 3 == 0;
+        catalog.put(Relation::Source(SourceDef { name: (*name).to_string(), streaming, format: "json".into(), options: vec![], columns }));
+    }
+    catalog
+}
+
+/// Plans a text where it is a query, and asks what every output mode says of it.
+fn plan(text: &str, catalog: &Catalog) {
+    let Ok(query) = eddyline::lang::parse_query(text) else { return };
+    if let Ok(analyzed) = eddyline::plan::analyze(&query, catalog, &crate::analysis::settings(), &crate::analysis::NoFold) {
+        let _ = analyzed.plan.to_string();
+        for mode in [OutputMode::Append, OutputMode::Update, OutputMode::Complete] {
+            let _ = eddyline::plan::streaming::check(&analyzed.plan, mode);
+        }
+    }
+}
+
+#[test]
+fn sentences_of_the_grammar_are_planned_without_panic() {
+    let rules = grammar();
+    let depths = depths(&rules);
+    let catalog = catalog();
+    let sentences = std::env::var("EDDY_SENTENCES").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000);
+    let mut writer = Writer { rules: &rules, depths: &depths, dice: Dice(7_041_776), out: Vec::new() };
+    for n in 0..sentences {
+        writer.out.clear();
+        writer.write(&rules["query"], 14 + n % 14);
+        plan(&writer.out.join(" "), &catalog);
+        // Damaged: a word is taken out, doubled, or put elsewhere.
+        let words = writer.out.len();
+        if words > 2 {
+            let (from, to) = (writer.dice.below(words), writer.dice.below(words));
+            let word = writer.out[from].clone();
+            match n % 3 {
+                0 => drop(writer.out.remove(from)),
+                1 => writer.out.insert(to, word),
+                _ => writer.out[to] = word,
+            }
+            plan(&writer.out.join(" "), &catalog);
+        }
+    }
 }

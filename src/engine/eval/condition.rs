@@ -14,6 +14,7 @@ pub(super) const KERNELS: &[KernelEntry] = &[
     KernelEntry { name: "isnan", fallible: false, kernel: is_nan },
     KernelEntry { name: "nanvl", fallible: false, kernel: nan_value },
     KernelEntry { name: "not", fallible: false, kernel: not },
+    KernelEntry { name: "single_row", fallible: true, kernel: single_row },
 ];
 
 fn null_test(call: &KernelCall<'_>, null: bool) -> Series {
@@ -54,6 +55,16 @@ fn nan_value(call: &KernelCall<'_>) -> Result<Series, EngineError> {
     }
     let (a, b) = (call.numbers::<f64>(0)?, call.numbers::<f64>(1)?);
     access::map_rows::<f64>(call.length(), |row| Ok(a.at(row).and_then(|x| if x.is_nan() { b.at(row) } else { Some(x) })))
+}
+
+/// `single_row(count, value)`: the value of a sub-query that gave `count` rows for the row around it.
+fn single_row(call: &KernelCall<'_>) -> Result<Series, EngineError> {
+    let counts = call.numbers::<i64>(0)?;
+    if (0..call.length()).any(|row| counts.at(row).is_some_and(|n| n > 1)) {
+        let message = "a sub-query that stands for a value gave more than one row".to_string();
+        return Err(EngineError::data("SCALAR_SUBQUERY_TOO_MANY_ROWS", message));
+    }
+    Ok(call.column(1).clone())
 }
 
 fn not(call: &KernelCall<'_>) -> Result<Series, EngineError> {

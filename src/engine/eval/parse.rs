@@ -35,12 +35,32 @@ pub fn whole(text: &str) -> Option<i64> {
 
 /// A DOUBLE as Java's `parseDouble` and Spark's words for infinity and NaN have it.
 pub fn double(text: &str) -> Option<f64> {
-    real(text, |t| fast_float2::parse(t).ok(), f64::INFINITY, f64::NAN)
+    real(text, |t| fast_float2::parse(t).ok(), f64::INFINITY, f64::NAN).or_else(|| hexadecimal(trimmed(text)))
 }
 
 /// A FLOAT, rounded once.
 pub fn float(text: &str) -> Option<f32> {
-    real(text, |t| fast_float2::parse(t).ok(), f32::INFINITY, f32::NAN)
+    real(text, |t| fast_float2::parse(t).ok(), f32::INFINITY, f32::NAN).or_else(|| hexadecimal(trimmed(text)).map(|x| x as f32))
+}
+
+/// `0x1.8p3`, as Java writes floats bit by bit: hexadecimal digits times a power of two.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (negative, body) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let body = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X"))?;
+    let (digits, exponent) = body.split_once(['p', 'P'])?;
+    let exponent: i32 = exponent.trim_end_matches(['d', 'D', 'f', 'F']).parse().ok()?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    // Sixteen digits hold every DOUBLE; what follows only scales.
+    if whole.is_empty() && fraction.is_empty() || whole.len() + fraction.len() > 16 {
+        return None;
+    }
+    let mantissa = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
+    let scale = exponent.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?;
+    let value = mantissa as f64 * 2f64.powi(scale);
+    Some(if negative { -value } else { value })
 }
 
 fn real<T: std::ops::Neg<Output = T>>(text: &str, parse: impl Fn(&str) -> Option<T>, infinity: T, nan: T) -> Option<T> {

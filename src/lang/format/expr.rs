@@ -436,7 +436,10 @@ pub(super) fn table_call(out: &mut String, name: &crate::lang::ast::Ident, args:
     call(out, &as_call);
 }
 
-fn window_spec(out: &mut String, spec: &WindowSpec) {
+pub(super) fn window_spec(out: &mut String, spec: &WindowSpec) {
+    if let Some(name) = &spec.name {
+        return ident(out, name);
+    }
     let mut parts: Vec<String> = Vec::new();
     if !spec.partition_by.is_empty() {
         let mut part = String::from("PARTITION BY ");

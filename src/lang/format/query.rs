@@ -1,10 +1,11 @@
 //! Queries, relations and pipe operators as text.
 
-use super::expr::{table_call, whole};
+use super::expr::{table_call, whole, window_spec};
 use super::{bracketed, ident, joined, listed};
 use crate::lang::ast::{
-    Cte, Expr, ExprKind, GroupBy, GroupingSets, Ident, Join, JoinCondition, JoinKind, LateralView, PipeOperator, Pivot, Query, QueryBody,
-    Sample, SampleAmount, Select, SelectItem, SetOperator, SortItem, TableAlias, TableRef, Unpivot, ValuesTable, WatermarkClause,
+    Cte, Expr, ExprKind, GroupBy, GroupItem, GroupingElement, GroupingSets, Ident, Join, JoinCondition, JoinKind, LateralView,
+    PipeOperator, Pivot, Query, QueryBody, RelationName, Sample, SampleAmount, Select, SelectItem, SetOperator, SortItem, TableAlias,
+    TableRef, Unpivot, ValuesTable, WatermarkClause,
 };
 use std::fmt::Write;
 
@@ -16,6 +17,10 @@ pub(super) fn query(out: &mut String, query: &Query) {
     }
     body(out, &query.body);
     organized(out, " ORDER BY ", &query.order_by);
+    if !query.distribute_by.is_empty() {
+        out.push_str(" DISTRIBUTE BY ");
+        listed(out, &query.distribute_by, whole);
+    }
     organized(out, " SORT BY ", &query.sort_by);
     optional(out, " LIMIT ", query.limit.as_ref());
     optional(out, " OFFSET ", query.offset.as_ref());
@@ -87,7 +92,7 @@ fn primary(out: &mut String, body: &QueryBody) {
         QueryBody::Values(inner) => values(out, inner),
         QueryBody::Table(name) => {
             out.push_str("TABLE ");
-            ident(out, name);
+            relation_name(out, name);
         }
         QueryBody::From(refs) => {
             out.push_str("FROM ");
@@ -143,6 +148,22 @@ pub(super) fn select(out: &mut String, select: &Select) {
     }
     optional(out, " HAVING ", select.having.as_ref());
     optional(out, " QUALIFY ", select.qualify.as_ref());
+    if !select.windows.is_empty() {
+        out.push_str(" WINDOW ");
+        listed(out, &select.windows, |out, (name, spec)| {
+            ident(out, name);
+            out.push_str(" AS ");
+            window_spec(out, spec);
+        });
+    }
+}
+
+fn relation_name(out: &mut String, name: &RelationName) {
+    for part in &name.path {
+        ident(out, part);
+        out.push('.');
+    }
+    ident(out, &name.name);
 }
 
 pub(super) fn select_item(out: &mut String, item: &SelectItem) {
@@ -165,21 +186,37 @@ fn group_by(out: &mut String, group: &GroupBy) {
     if group.all {
         return out.push_str("ALL");
     }
-    listed(out, &group.items, select_item);
-    if let Some(sets) = &group.sets {
-        if !group.items.is_empty() {
-            out.push_str(", ");
+    if !group.listed.is_empty() {
+        listed(out, &group.listed, whole);
+        out.push(' ');
+    }
+    listed(out, &group.items, |out, item| match item {
+        GroupItem::Plain(item) => select_item(out, item),
+        GroupItem::Sets(sets) => grouping_sets(out, sets),
+    });
+}
+
+fn grouping_sets(out: &mut String, sets: &GroupingSets) {
+    let set = |out: &mut String, set: &Vec<Expr>| match set.as_slice() {
+        [only] => whole(out, only),
+        all => bracketed(out, all, whole),
+    };
+    match sets {
+        GroupingSets::Rollup(sets) => {
+            out.push_str("ROLLUP ");
+            bracketed(out, sets, set);
         }
-        let (word, sets) = match sets {
-            GroupingSets::Rollup(sets) => ("ROLLUP ", sets),
-            GroupingSets::Cube(sets) => ("CUBE ", sets),
-            GroupingSets::Sets(sets) => ("GROUPING SETS ", sets),
-        };
-        out.push_str(word);
-        bracketed(out, sets, |out, set| match set.as_slice() {
-            [only] => whole(out, only),
-            all => bracketed(out, all, whole),
-        });
+        GroupingSets::Cube(sets) => {
+            out.push_str("CUBE ");
+            bracketed(out, sets, set);
+        }
+        GroupingSets::Sets(elements) => {
+            out.push_str("GROUPING SETS ");
+            bracketed(out, elements, |out, element| match element {
+                GroupingElement::Set(inner) => set(out, inner),
+                GroupingElement::Nested(inner) => grouping_sets(out, inner),
+            });
+        }
     }
 }
 
@@ -209,7 +246,9 @@ fn lateral_view(out: &mut String, view: &LateralView) {
 fn alias(out: &mut String, alias: Option<&TableAlias>) {
     if let Some(alias) = alias {
         out.push_str(" AS ");
-        ident(out, &alias.name);
+        if !alias.name.name.is_empty() {
+            ident(out, &alias.name);
+        }
         if !alias.columns.is_empty() {
             bracketed(out, &alias.columns, ident);
         }
@@ -237,18 +276,16 @@ fn table_primary(out: &mut String, table: &TableRef) {
             if *stream {
                 out.push_str("STREAM ");
             }
-            ident(out, name);
-            if let Some(sampled) = sampled {
-                out.push(' ');
-                sample(out, sampled);
-            }
+            relation_name(out, name);
+            sample(out, sampled.as_ref());
             watermark(out, mark.as_deref());
             alias(out, named.as_ref());
         }
-        TableRef::Subquery { query: inner, lateral, watermark: mark, alias: named, .. } => {
+        TableRef::Subquery { query: inner, lateral, sample: sampled, watermark: mark, alias: named, .. } => {
             out.push_str(if *lateral { "LATERAL (" } else { "(" });
             query(out, inner);
             out.push(')');
+            sample(out, sampled.as_ref());
             watermark(out, mark.as_deref());
             alias(out, named.as_ref());
         }
@@ -261,10 +298,11 @@ fn table_primary(out: &mut String, table: &TableRef) {
             alias(out, named.as_ref());
         }
         TableRef::Join(_) => table_ref(out, table),
-        TableRef::Nested(inner, named) => {
+        TableRef::Nested(inner, sampled, named) => {
             out.push('(');
             table_ref(out, inner);
             out.push(')');
+            sample(out, sampled.as_ref());
             alias(out, named.as_ref());
         }
         TableRef::Pivot(input, inner, named) => {
@@ -294,10 +332,11 @@ fn watermark(out: &mut String, clause: Option<&WatermarkClause>) {
     whole(out, &clause.delay);
 }
 
-fn sample(out: &mut String, sample: &Sample) {
+fn sample(out: &mut String, sample: Option<&Sample>) {
+    let Some(sample) = sample else { return };
     let _ = match sample.amount {
-        SampleAmount::Percent(percent) => write!(out, "TABLESAMPLE ({percent} PERCENT)"),
-        SampleAmount::Rows(rows) => write!(out, "TABLESAMPLE ({rows} ROWS)"),
+        SampleAmount::Percent(percent) => write!(out, " TABLESAMPLE ({percent} PERCENT)"),
+        SampleAmount::Rows(rows) => write!(out, " TABLESAMPLE ({rows} ROWS)"),
     };
     if let Some(seed) = sample.seed {
         let _ = write!(out, " REPEATABLE ({seed})");
@@ -430,7 +469,11 @@ pub(super) fn pipe_operator(out: &mut String, operator: &PipeOperator) {
             unpivot(out, inner);
             alias(out, named.as_ref());
         }
-        PipeOperator::TableSample(inner) => sample(out, inner),
+        PipeOperator::TableSample(inner) => {
+            let mut text = String::new();
+            sample(&mut text, Some(inner));
+            out.push_str(text.trim_start());
+        }
         PipeOperator::LateralView(view) => lateral_view(out, view),
         PipeOperator::Deduplicate { on, within_watermark } => {
             out.push_str("DEDUPLICATE");

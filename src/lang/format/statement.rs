@@ -3,8 +3,8 @@
 use super::query::query;
 use super::{bracketed, expr, ident, text};
 use crate::lang::ast::{
-    ColumnDef, ControlAction, CreateSource, Describe, OptionDef, OutputModeDef, RelationKind, ShowKind, SinkDef, Statement, StreamingQuery,
-    Target, TriggerDef,
+    ColumnDef, ControlAction, CreateFunction, CreateSource, Describe, FunctionBody, OptionDef, OutputModeDef, RelationKind, Returns,
+    ShowKind, SinkDef, Statement, StreamingQuery, Target, TriggerDef,
 };
 use crate::lang::keywords::quote_name;
 use std::fmt::Write;
@@ -25,15 +25,10 @@ pub(super) fn statement(out: &mut String, statement: &Statement) {
             out.push_str(" AS ");
             query(out, inner);
         }
-        Statement::CreateFunction { or_replace, name, params, returns, body } => {
-            created(out, *or_replace, "TEMPORARY FUNCTION ");
+        Statement::CreateFunction(inner) => create_function(out, inner),
+        Statement::DropFunction { if_exists, name } => {
+            out.push_str(if *if_exists { "DROP TEMPORARY FUNCTION IF EXISTS " } else { "DROP TEMPORARY FUNCTION " });
             ident(out, name);
-            bracketed(out, params, column);
-            if let Some(returns) = returns {
-                let _ = write!(out, " RETURNS {}", returns.sql());
-            }
-            out.push_str(" RETURN ");
-            expr::whole(out, body);
         }
         Statement::Drop { kind, if_exists, name } => {
             let _ = write!(out, "DROP {} {}", relation_kind(*kind), if *if_exists { "IF EXISTS " } else { "" });
@@ -81,6 +76,42 @@ pub(super) fn statement(out: &mut String, statement: &Statement) {
     }
 }
 
+fn create_function(out: &mut String, function: &CreateFunction) {
+    created(out, function.or_replace, "TEMPORARY FUNCTION ");
+    out.push_str(if function.if_not_exists { "IF NOT EXISTS " } else { "" });
+    ident(out, &function.name);
+    bracketed(out, &function.params, |out, p| {
+        ident(out, &p.name);
+        let _ = write!(out, " {}", p.data_type.sql());
+        if let Some(default) = &p.default {
+            out.push_str(" DEFAULT ");
+            expr::whole(out, default);
+        }
+    });
+    match &function.returns {
+        Returns::Nothing => {}
+        Returns::Type(t) => {
+            let _ = write!(out, " RETURNS {}", t.sql());
+        }
+        Returns::Table(columns) => {
+            out.push_str(" RETURNS TABLE");
+            if let Some(columns) = columns {
+                out.push(' ');
+                bracketed(out, columns, column);
+            }
+        }
+    }
+    if let Some(comment) = &function.comment {
+        out.push_str(" COMMENT ");
+        text(out, comment);
+    }
+    out.push_str(" RETURN ");
+    match &function.body {
+        FunctionBody::Value(value) => expr::whole(out, value),
+        FunctionBody::Rows(rows) => query(out, rows),
+    }
+}
+
 fn created(out: &mut String, or_replace: bool, what: &str) {
     out.push_str(if or_replace { "CREATE OR REPLACE " } else { "CREATE " });
     out.push_str(what);
@@ -120,7 +151,7 @@ fn format(out: &mut String, name: &str) {
 }
 
 fn is_word(part: &str) -> bool {
-    part.starts_with(|c: char| c == '_' || c.is_alphabetic()) && part.chars().all(|c| c == '_' || c.is_alphanumeric())
+    part.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic()) && part.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
 }
 
 /// A key of words between dots; other parts stand in backticks.

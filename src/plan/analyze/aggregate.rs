@@ -3,7 +3,7 @@
 use super::query::ordinal;
 use super::select::{Item, has_aggregate};
 use super::{Aggregates, Analyzer, Env, Grouping, Relation, Result, refuse};
-use crate::lang::ast::{self, ExprKind, FrameBound, GroupingSets};
+use crate::lang::ast::{self, ExprKind, FrameBound, GroupItem, GroupingElement, GroupingSets};
 use crate::plan::error::Reason;
 use crate::plan::expr::{AggregateCall, Bound, Expr, Frame, NamedExpr};
 use crate::plan::functions::{self, Kind};
@@ -22,7 +22,19 @@ pub(super) struct Grouped {
 }
 
 /// Grouping columns by name, and for each grouping set the positions of those it groups by.
-type Sets = (Vec<(String, Expr)>, Vec<Vec<usize>>);
+struct Sets {
+    order: Vec<(String, Expr)>,
+    sets: Vec<Vec<usize>>,
+}
+
+/// The names of the columns that say which grouping set a row belongs to.
+const GROUPING_ID: &str = "spark_grouping_id";
+
+/// The most grouping sets of one GROUP BY.
+const MAX_SETS: usize = 4096;
+
+/// The most columns of one CUBE.
+const MAX_CUBE: usize = 12;
 
 impl Analyzer<'_> {
     /// A select with GROUP BY or aggregates.
@@ -37,14 +49,18 @@ impl Analyzer<'_> {
         let (mut plan, keys) = self.group(plan, select.group_by.as_ref(), &select.items, &mut env)?;
         env.aggregates = Aggregates::Allowed;
         let items = self.items(&select.items, &mut env)?;
-        let having = select.having.as_ref().map(|h| self.condition(h, "HAVING", &mut env).map(|c| (c, h))).transpose()?;
-        plan = self.place_windows(plan, &mut env);
+        plan = self.place_windows(plan, &mut env)?;
         let mut grouped = Grouped { keys, aggregates: Vec::new(), explicit: select.group_by.is_some() };
+        // Sub-queries in HAVING look at groups: they are joined above the aggregation.
+        let having = select.having.as_ref().map(|h| self.condition(h, "HAVING", &mut env).map(|c| (c, h))).transpose()?;
+        let tied = std::mem::take(&mut env.joins);
+        let answers: Vec<_> = tied.iter().map(|t| t.answer.clone()).collect();
+        grouped.keys.extend(answers.iter().map(|c| (c.expr(), c.clone())));
         let mut lowered = Vec::new();
         for item in items {
             lowered.push(match item {
                 Item::Plain { name, expr, span } => {
-                    let expr = self.lower(expr, &mut grouped, span)?;
+                    let expr = self.lower(expr, &mut grouped, span).map_err(|e| all_unresolved(e, select.group_by.as_ref()))?;
                     Item::Plain { name, expr, span }
                 }
                 Item::Generator { call, outer, columns } => {
@@ -77,20 +93,28 @@ impl Analyzer<'_> {
             }
         }
         let span = select.span;
-        let order = self.order_keys(order, &mut exprs, &mut env, &mut |this, expr| this.lower(expr, &mut grouped, span))?;
-        let mut plan = aggregate_node(plan, grouped, &pending.iter().flat_map(|(_, _, c)| c.clone()).collect::<Vec<_>>());
+        let qualify = match &select.qualify {
+            Some(q) => {
+                let condition = self.condition(q, "QUALIFY", &mut env)?;
+                Some(self.lower(condition, &mut grouped, q.span)?)
+            }
+            None => None,
+        };
+        let order =
+            self.order_keys(order, &mut exprs, &mut env, select.distinct, &mut |this, expr| this.lower(expr, &mut grouped, span))?;
+        let above: Vec<_> = pending.iter().flat_map(|(_, _, c)| c.clone()).chain(answers).collect();
+        let mut plan = aggregate_node(plan, grouped, &above);
+        for tied in tied {
+            plan = self.tie(plan, tied)?;
+        }
         if let Some(predicate) = having {
             plan = LogicalPlan::Filter { input: Box::new(plan), predicate };
         }
         for (generator, outer, columns) in pending {
             plan = LogicalPlan::Generate { input: Box::new(plan), generator, outer, columns };
         }
-        let (plan, qualify) = self.windowed(plan, &mut exprs, select.qualify.as_ref(), &mut env)?;
-        let plan = match qualify {
-            Some(predicate) => LogicalPlan::Filter { input: Box::new(plan), predicate },
-            None => plan,
-        };
-        self.projected(plan, exprs, order, select.distinct)
+        let plan = self.windowed(plan, &mut exprs, qualify, span)?;
+        self.projected(plan, exprs, order, select.distinct, &env.scope)
     }
 
     /// HAVING may use the select list's aliases; what is neither grouped nor an alias does not exist there.
@@ -130,17 +154,36 @@ impl Analyzer<'_> {
                 keys.extend(self.group_items(item, items, env)?);
             }
         }
-        for item in &group_by.items {
-            keys.extend(self.group_items(item, items, env)?);
-        }
-        let Some(sets) = &group_by.sets else {
-            let plan = self.place_windows(plan, env);
+        if group_by.items.iter().all(|item| matches!(item, GroupItem::Plain(_))) {
+            for item in &group_by.items {
+                let GroupItem::Plain(item) = item else { continue };
+                no_star(item)?;
+                keys.extend(self.group_items(item, items, env)?);
+            }
+            let plan = self.place_windows(plan, env)?;
             let keys = keys.into_iter().map(|(name, expr)| self.key(name, expr)).collect();
             return Ok((plan, keys));
-        };
-        let (order, sets) = self.grouping_sets(sets, items, env)?;
-        let plan = self.place_windows(plan, env);
-        Ok(self.expand_sets(plan, keys, order, sets, env))
+        }
+        let mut sets = Sets { order: Vec::new(), sets: vec![vec![]] };
+        for e in &group_by.listed {
+            self.grouping_set(std::slice::from_ref(e), items, &mut sets.order, env)?;
+        }
+        for item in &group_by.items {
+            let more = match item {
+                GroupItem::Plain(item) => {
+                    no_star(item)?;
+                    vec![self.grouping_set(std::slice::from_ref(&item.expr), items, &mut sets.order, env)?]
+                }
+                GroupItem::Sets(inner) => self.grouping_sets(inner, items, &mut sets.order, env)?,
+            };
+            if sets.sets.len().saturating_mul(more.len()) > MAX_SETS {
+                let message = format!("more than {MAX_SETS} grouping sets");
+                return refuse(Reason::Rule { condition: "GROUPING_SIZE_LIMIT_EXCEEDED", message }, group_by.span);
+            }
+            sets.sets = sets.sets.iter().flat_map(|set| more.iter().map(move |m| [set.as_slice(), m].concat())).collect();
+        }
+        let plan = self.place_windows(plan, env)?;
+        Ok(self.expand_sets(plan, sets, env))
     }
 
     fn key(&mut self, name: String, expr: Expr) -> (Expr, Column) {
@@ -180,73 +223,103 @@ impl Analyzer<'_> {
         Ok(vec![(name.unwrap_or_else(|| name_of(&item.expr)), expr)])
     }
 
-    /// The grouping columns in order, and for each set which of them it groups by.
-    fn grouping_sets(&mut self, sets: &GroupingSets, items: &[ast::SelectItem], env: &mut Env) -> Result<Sets> {
-        let mut order: Vec<(String, Expr)> = Vec::new();
-        let mut resolve = |this: &mut Self, groups: &[Vec<ast::Expr>], env: &mut Env| -> Result<Vec<Vec<usize>>> {
-            let mut out = Vec::new();
-            for group in groups {
-                let mut indices = Vec::new();
-                for e in group {
-                    let item = ast::SelectItem { expr: e.clone(), aliases: vec![] };
-                    for (name, expr) in this.group_items(&item, items, env)? {
-                        let at = order.iter().position(|(_, known)| *known == expr).unwrap_or_else(|| {
-                            order.push((name, expr));
-                            order.len() - 1
-                        });
-                        indices.push(at);
-                    }
-                }
-                out.push(indices);
+    /// The positions in `order` of the expressions of one set; new ones are added there.
+    fn grouping_set(
+        &mut self,
+        set: &[ast::Expr],
+        items: &[ast::SelectItem],
+        order: &mut Vec<(String, Expr)>,
+        env: &mut Env,
+    ) -> Result<Vec<usize>> {
+        let mut positions = Vec::new();
+        for e in set {
+            let item = ast::SelectItem { expr: e.clone(), aliases: vec![] };
+            for (name, expr) in self.group_items(&item, items, env)? {
+                positions.push(order.iter().position(|(_, known)| *known == expr).unwrap_or_else(|| {
+                    order.push((name, expr));
+                    order.len() - 1
+                }));
             }
-            Ok(out)
-        };
-        let sets = match sets {
-            GroupingSets::Sets(groups) => resolve(self, groups, env)?,
-            GroupingSets::Rollup(groups) => {
-                let groups = resolve(self, groups, env)?;
-                (0..=groups.len()).rev().map(|n| groups[..n].concat()).collect()
-            }
-            GroupingSets::Cube(groups) => {
-                let groups = resolve(self, groups, env)?;
-                let all = 1usize << groups.len();
-                let chosen = |mask: usize| (0..groups.len()).filter(move |i| mask & (1 << (groups_last(all) - i)) == 0);
-                (0..all).map(|mask| chosen(mask).flat_map(|i| groups[i].clone()).collect()).collect()
-            }
-        };
-        Ok((order, sets))
+        }
+        Ok(positions)
     }
 
-    /// Every row once per grouping set, with NULL for the columns the set leaves out and the set's id beside.
-    fn expand_sets(
+    /// All sets that ROLLUP, CUBE or GROUPING SETS stand for.
+    fn grouping_sets(
         &mut self,
-        plan: LogicalPlan,
-        plain: Vec<(String, Expr)>,
-        order: Vec<(String, Expr)>,
-        sets: Vec<Vec<usize>>,
+        sets: &GroupingSets,
+        items: &[ast::SelectItem],
+        order: &mut Vec<(String, Expr)>,
         env: &mut Env,
-    ) -> (LogicalPlan, Vec<(Expr, Column)>) {
+    ) -> Result<Vec<Vec<usize>>> {
+        let mut resolve = |groups: &[Vec<ast::Expr>]| -> Result<Vec<Vec<usize>>> {
+            groups.iter().map(|group| self.grouping_set(group, items, order, env)).collect()
+        };
+        Ok(match sets {
+            GroupingSets::Rollup(groups) => {
+                let groups = resolve(groups)?;
+                (0..=groups.len()).rev().map(|n| groups[..n].concat()).collect()
+            }
+            GroupingSets::Cube(groups) if groups.len() > MAX_CUBE => {
+                let message = format!("CUBE takes at most {MAX_CUBE} columns here");
+                let span = groups.iter().flatten().map(|e| e.span).reduce(crate::diagnostic::Span::to).unwrap_or_default();
+                return refuse(Reason::Rule { condition: "GROUPING_SIZE_LIMIT_EXCEEDED", message }, span);
+            }
+            GroupingSets::Cube(groups) => {
+                let groups = resolve(groups)?;
+                let last = groups.len().saturating_sub(1);
+                let chosen = |mask: usize| (0..groups.len()).filter(move |i| mask & (1 << (last - i)) == 0);
+                (0..1usize << groups.len()).map(|mask| chosen(mask).flat_map(|i| groups[i].clone()).collect()).collect()
+            }
+            GroupingSets::Sets(elements) => {
+                let mut all = Vec::new();
+                for element in elements {
+                    match element {
+                        GroupingElement::Set(set) => all.push(self.grouping_set(set, items, order, env)?),
+                        GroupingElement::Nested(inner) => all.extend(self.grouping_sets(inner, items, order, env)?),
+                    }
+                }
+                all
+            }
+        })
+    }
+
+    /// Every row once per grouping set, with NULL for the columns the set leaves out and the set's id beside. A column of
+    /// all sets keeps its identity, so that event time is not lost.
+    fn expand_sets(&mut self, plan: LogicalPlan, Sets { order, sets }: Sets, env: &mut Env) -> (LogicalPlan, Vec<(Expr, Column)>) {
         let input = plan.columns();
+        let everywhere: Vec<bool> = (0..order.len()).map(|i| sets.iter().all(|set| set.contains(&i))).collect();
         let made: Vec<_> = order.iter().map(|(name, expr)| self.column(name.clone(), expr.data_type())).collect();
-        let id = self.column("spark_grouping_id", DataType::BigInt);
-        let columns: Vec<_> = input.iter().cloned().chain(made.iter().cloned()).chain([id.clone()]).collect();
+        let id = self.column(GROUPING_ID, DataType::BigInt);
+        let position = self.column(GROUPING_ID, DataType::BigInt);
+        let chosen = |of: usize| !everywhere[of];
+        let expanded = made.iter().enumerate().filter(|(i, _)| chosen(*i)).map(|(_, c)| c.clone());
+        let columns: Vec<_> = input.iter().cloned().chain(expanded).chain([id.clone(), position.clone()]).collect();
         let mut projections = Vec::new();
+        let mut masks = Vec::new();
         for set in &sets {
             let mut row: Vec<_> = input.iter().map(Column::expr).collect();
             let mut bits = 0i64;
             for (i, (_, expr)) in order.iter().enumerate() {
                 let grouped = set.contains(&i);
                 bits = bits << 1 | i64::from(!grouped);
-                row.push(if grouped { expr.clone() } else { Expr::literal(Value::Null, expr.data_type()) });
+                if chosen(i) {
+                    row.push(if grouped { expr.clone() } else { Expr::literal(Value::Null, expr.data_type()) });
+                }
             }
-            row.push(Expr::literal(Value::Int(bits), DataType::BigInt));
+            // A set that stands twice gives its groups twice.
+            let again = masks.iter().filter(|m| **m == bits).count() as i64;
+            masks.push(bits);
+            row.extend([bits, again].map(|n| Expr::literal(Value::Int(n), DataType::BigInt)));
             projections.push(row);
         }
         let plan = LogicalPlan::Expand { input: Box::new(plan), projections, columns };
         // The select list names the original expressions; they stand for the expanded columns.
-        let mut keys: Vec<_> = plain.into_iter().map(|(name, expr)| self.key(name, expr)).collect();
-        keys.extend(order.iter().map(|(_, e)| e.clone()).zip(made.clone()));
-        keys.push((id.expr(), id.clone()));
+        let mut keys = Vec::new();
+        for (i, ((name, expr), column)) in order.iter().zip(made).enumerate() {
+            keys.push(if everywhere[i] { self.key(name.clone(), expr.clone()) } else { (expr.clone(), column) });
+        }
+        keys.extend([(id.expr(), id.clone()), (position.expr(), position)]);
         env.grouping = Some(Grouping { keys: order.into_iter().map(|(_, e)| e).collect(), id: id.expr() });
         (plan, keys)
     }
@@ -258,9 +331,18 @@ impl Analyzer<'_> {
         }
         match expr {
             Expr::Aggregate(call) => Ok(self.aggregate_column(*call, grouped)),
+            // Spark makes a column of it below the aggregation, so it is no part of a key.
+            Expr::Call { function, .. } if function.0 == "window_time" && grouped.explicit => {
+                refuse(Reason::MissingAggregation { column: "window_time(window)".to_string() }, span)
+            }
             Expr::Column { name, id, data_type } => {
                 if grouped.aggregates.iter().any(|a| a.id == id) || grouped.keys.iter().any(|(_, c)| c.id == id) {
                     return Ok(Expr::Column { name, id, data_type });
+                }
+                if name == super::decorrelate::SCALAR {
+                    let message = "a sub-query that looks at the row has to stand in GROUP BY or in an aggregate".to_string();
+                    let condition = "SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION";
+                    return refuse(Reason::Subquery { condition, message }, span);
                 }
                 let reason =
                     if grouped.explicit { Reason::MissingAggregation { column: name } } else { Reason::MissingGroupBy { column: name } };
@@ -337,12 +419,19 @@ impl Analyzer<'_> {
                 return refuse(Reason::PipeOperator { condition, message }, item.expr.span);
             }
         }
+        if let Some(group) = group_by
+            && group.all | group.items.iter().any(|item| matches!(item, GroupItem::Sets(_)))
+        {
+            let condition = "UNSUPPORTED_FEATURE.PIPE_OPERATOR_AGGREGATE_UNSUPPORTED_CASE";
+            let message = "|> AGGREGATE groups by expressions only: no ALL, ROLLUP, CUBE or GROUPING SETS".to_string();
+            return refuse(Reason::PipeOperator { condition, message }, group.span);
+        }
         let mut env = Env::plain(scope, "GROUP_BY_AGGREGATE", "GROUP BY");
         let (plan, keys) = self.group(plan, group_by, items, &mut env)?;
         env.aggregates = Aggregates::Allowed;
         let resolved = self.items(items, &mut env)?;
-        let plan = self.place_windows(plan, &mut env);
-        let shown: Vec<_> = keys.iter().filter(|(_, c)| c.name != "spark_grouping_id").map(|(_, c)| c.clone()).collect();
+        let plan = self.place_windows(plan, &mut env)?;
+        let shown: Vec<_> = keys.iter().filter(|(_, c)| c.name != GROUPING_ID).map(|(_, c)| c.clone()).collect();
         let mut grouped = Grouped { keys, aggregates: Vec::new(), explicit: group_by.is_some() };
         let mut exprs = super::keep(&shown);
         for (item, tree) in resolved.into_iter().zip(items) {
@@ -360,47 +449,30 @@ impl Analyzer<'_> {
         Ok((plan, scope))
     }
 
-    /// One aggregated value a combination of `ties`: the plan (keys first) and the value as a column of it. A count of
-    /// nothing is 0 even where no row is tied.
-    pub(super) fn aggregated_by(
-        &mut self,
-        plan: LogicalPlan,
-        scope: Scope,
-        ties: &[(Expr, Expr)],
-        item: &ast::SelectItem,
-    ) -> Result<(LogicalPlan, Expr)> {
-        let mut env = Env::new(scope, Aggregates::Allowed);
-        let keys: Vec<_> = ties
-            .iter()
-            .enumerate()
-            .map(|(i, (key, _))| {
-                let column = self.column(format!("key{i}"), key.data_type());
-                (key.clone(), column)
-            })
-            .collect();
-        let columns: Vec<_> = keys.iter().map(|(_, c)| c.clone()).collect();
-        let mut grouped = Grouped { keys, aggregates: Vec::new(), explicit: true };
-        let value = self.expr(&item.expr, &mut env)?;
-        let counts = matches!(&value, Expr::Aggregate(call) if matches!(call.function.0, "count" | "count_if" | "regr_count"));
-        let value = self.lower(value, &mut grouped, item.expr.span)?;
-        let plan = aggregate_node(plan, grouped, &[]);
-        let named = self.named(name_of(&item.expr), value);
-        let data_type = named.expr.data_type();
-        let column = Expr::Column { id: named.id, name: named.name.clone(), data_type: data_type.clone() };
-        let exprs = super::keep(&columns).into_iter().chain([named]).collect();
-        let zero = Expr::literal(Value::Int(0), data_type.clone());
-        let value = if counts { Expr::Coalesce { args: vec![column, zero], data_type } } else { column };
-        Ok((LogicalPlan::Project { input: Box::new(plan), exprs }, value))
-    }
-
     /// `f(args) OVER (PARTITION BY … ORDER BY …)`
     pub(super) fn window_function(&mut self, call: &ast::Call, over: &ast::WindowSpec, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        if let Some(name) = &over.name {
+            let message = format!("there is no window `{}`: WINDOW {} AS (…) after HAVING would make it", name.name, name.name);
+            return refuse(Reason::WindowNotAllowed { condition: "MISSING_WINDOW_SPECIFICATION", message }, name.span);
+        }
+        let outside = std::mem::replace(&mut env.in_window, true);
+        let made = self.window_call_over(call, over, e, env);
+        env.in_window = outside;
+        made
+    }
+
+    fn window_call_over(&mut self, call: &ast::Call, over: &ast::WindowSpec, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
         let Some(function) = functions::find(&call.name.name) else {
             let known = functions::all().map(|f| f.name.to_string()).collect();
             return refuse(Reason::UnresolvedFunction { name: call.name.name.clone(), known }, call.name.span);
         };
         let inner = match function.kind {
-            Kind::Aggregate => Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?)),
+            Kind::Aggregate if call.distinct => {
+                let message = format!("DISTINCT cannot stand in the window function {}", call.name.name);
+                return refuse(Reason::WindowNotAllowed { condition: "DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", message }, e.span);
+            }
+            // Its arguments may be aggregates: `sum(sum(v)) OVER ()`.
+            Kind::Aggregate => Expr::Aggregate(Box::new(self.aggregate_parts(function, call, e, env)?)),
             Kind::Window => {
                 let mut args = self.arguments(call, env)?;
                 if matches!(function.name, "rank" | "dense_rank" | "percent_rank") {
@@ -422,7 +494,7 @@ impl Analyzer<'_> {
         }
         if function.kind == Kind::Window && order_by.is_empty() {
             let message = format!("{} wants an order: OVER (ORDER BY …)", call.name.name);
-            return refuse(Reason::WindowNotAllowed { condition: "_LEGACY_ERROR_TEMP_1037", message }, over.span);
+            return refuse(Reason::WindowNotAllowed { condition: "WINDOW_FUNCTION_FRAME_NOT_ORDERED", message }, over.span);
         }
         let frame = match &over.frame {
             Some(frame) => Some(self.frame(frame, env, over.span)?),
@@ -459,43 +531,74 @@ impl Analyzer<'_> {
         }
     }
 
-    /// Takes window functions out of the select list into a node below it.
+    /// Takes window functions out of the select list into nodes below it, those inside others lowest.
     pub(super) fn windowed(
         &mut self,
-        plan: LogicalPlan,
+        mut plan: LogicalPlan,
         exprs: &mut [NamedExpr],
-        qualify: Option<&ast::Expr>,
-        env: &mut Env,
-    ) -> Result<(LogicalPlan, Option<Expr>)> {
-        let qualify = qualify.map(|q| self.condition(q, "QUALIFY", env)).transpose()?;
-        let mut calls: Vec<NamedExpr> = Vec::new();
-        for named in exprs.iter_mut() {
-            let expr = std::mem::replace(&mut named.expr, Expr::literal(Value::Null, DataType::Void));
-            named.expr = self.take_windows(expr, &mut calls);
+        mut qualify: Option<Expr>,
+        span: crate::diagnostic::Span,
+    ) -> Result<LogicalPlan> {
+        let is_window = |e: &Expr| matches!(e, Expr::Window { .. });
+        if qualify.as_ref().is_some_and(|q| !q.any(&is_window)) && !exprs.iter().any(|e| e.expr.any(&is_window)) {
+            let message = "QUALIFY is for window functions, and there is none; use WHERE or HAVING".to_string();
+            return refuse(Reason::WindowNotAllowed { condition: "QUALIFY_REQUIRES_WINDOW_FUNCTION", message }, span);
         }
-        let qualify = qualify.map(|q| self.take_windows(q, &mut calls));
-        if calls.is_empty() {
-            return Ok((plan, qualify));
+        let mut count = 0;
+        loop {
+            let mut calls: Vec<NamedExpr> = Vec::new();
+            for named in exprs.iter_mut() {
+                let expr = std::mem::replace(&mut named.expr, Expr::literal(Value::Null, DataType::Void));
+                named.expr = self.take_windows(expr, &mut calls, count);
+            }
+            qualify = qualify.map(|q| self.take_windows(q, &mut calls, count));
+            if calls.is_empty() {
+                break;
+            }
+            count += calls.len();
+            plan = LogicalPlan::Window { input: Box::new(plan), calls };
         }
-        Ok((LogicalPlan::Window { input: Box::new(plan), calls }, qualify))
+        Ok(match qualify {
+            Some(predicate) => LogicalPlan::Filter { input: Box::new(plan), predicate },
+            None => plan,
+        })
     }
 
-    fn take_windows(&mut self, expr: Expr, calls: &mut Vec<NamedExpr>) -> Expr {
-        if let Expr::Window { data_type, .. } = &expr {
+    /// The expression with its innermost window functions as columns, which are added to `calls`.
+    fn take_windows(&mut self, expr: Expr, calls: &mut Vec<NamedExpr>, count: usize) -> Expr {
+        let innermost = |e: &Expr| !e.children().into_iter().any(|c| c.any(&|e| matches!(e, Expr::Window { .. })));
+        if let Expr::Window { data_type, .. } = &expr
+            && innermost(&expr)
+        {
             let data_type = data_type.clone();
             if let Some(known) = calls.iter().find(|c| c.expr == expr) {
                 return Expr::Column { id: known.id, name: known.name.clone(), data_type };
             }
-            let (id, name) = (self.fresh(), format!("window{}", calls.len()));
+            let (id, name) = (self.fresh(), format!("window{}", count + calls.len()));
             calls.push(NamedExpr { id, name: name.clone(), expr });
             return Expr::Column { id, name, data_type };
         }
-        expr.map_children(&mut |child| self.take_windows(child, calls))
+        expr.map_children(&mut |child| self.take_windows(child, calls, count))
     }
 }
 
-fn groups_last(all: usize) -> usize {
-    all.trailing_zeros().saturating_sub(1) as usize
+/// GROUP BY ALL that does not tell what to group by.
+fn all_unresolved(error: Box<super::AnalysisError>, group_by: Option<&ast::GroupBy>) -> Box<super::AnalysisError> {
+    match (&error.reason, group_by) {
+        (Reason::MissingAggregation { column }, Some(group_by)) if group_by.all => {
+            let message = format!("GROUP BY ALL cannot tell how to group: `{column}` stands beside an aggregate in one expression");
+            super::AnalysisError::new(Reason::Rule { condition: "UNRESOLVED_ALL_IN_GROUP_BY", message }, error.span)
+        }
+        _ => error,
+    }
+}
+
+/// `GROUP BY *` means nothing to Spark.
+fn no_star(item: &ast::SelectItem) -> Result<()> {
+    match item.expr.kind {
+        ExprKind::Star { .. } => refuse(Reason::StarNotAllowed { place: "GROUP BY".to_string() }, item.expr.span),
+        _ => Ok(()),
+    }
 }
 
 /// The Aggregate node; columns that a generator above will make are no keys of it.

@@ -3,7 +3,7 @@
 use super::{Aggregates, Analyzer, Env, Result, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, ExprKind};
-use crate::plan::coerce::{accepted, cast, common_of, tightest, wanted};
+use crate::plan::coerce::{accepted, cast, common_of, is_ordered, tightest, wanted};
 use crate::plan::error::Reason;
 use crate::plan::expr::{AggregateCall, Expr, FunctionId};
 use crate::plan::functions::{self, Accepts, Function, Kind, Param, Returns};
@@ -15,6 +15,10 @@ impl Analyzer<'_> {
     /// `name(args)` with everything that may hang on it.
     pub(super) fn call(&mut self, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
         let name = call.name.name.to_ascii_lowercase();
+        if name == "identifier" {
+            let parts = self.identifier_parts(&call.args, e.span)?;
+            return self.name(&parts, e.span, env);
+        }
         if let Some(over) = &call.over {
             return self.window_function(call, over, e, env);
         }
@@ -24,8 +28,8 @@ impl Analyzer<'_> {
             "window_time" => return self.window_time_call(call, e, env),
             _ => {}
         }
-        if self.catalog.function(&name).is_some() {
-            return self.own_function(&name, call, e, env);
+        if let Some(function) = self.catalog.function(&name).cloned() {
+            return self.own_function(&function, call, e, env);
         }
         if let Some(expr) = self.higher_order(&name, call, e, env)? {
             return Ok(expr);
@@ -43,7 +47,9 @@ impl Analyzer<'_> {
             Kind::Aggregate => Ok(Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?))),
             Kind::Generator => {
                 let message = format!("{name} makes rows, so it can only stand by itself in the select list or in LATERAL VIEW");
-                refuse(Reason::GeneratorNotAllowed { condition: "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", message }, e.span)
+                let listed = env.in_list || self.parameters.is_some();
+                let condition = if listed { "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS" } else { "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT" };
+                refuse(Reason::GeneratorNotAllowed { condition, message }, e.span)
             }
             Kind::Window => {
                 let message = format!("{name} needs a window: {name}() OVER (PARTITION BY … ORDER BY …)");
@@ -59,7 +65,7 @@ impl Analyzer<'_> {
     }
 
     /// DISTINCT, FILTER and IGNORE NULLS belong to aggregates.
-    fn plain_call_only(&self, call: &ast::Call, span: Span) -> Result<()> {
+    pub(super) fn plain_call_only(&self, call: &ast::Call, span: Span) -> Result<()> {
         let what = match () {
             () if call.distinct => "DISTINCT",
             () if call.filter.is_some() => "FILTER",
@@ -235,7 +241,13 @@ impl Analyzer<'_> {
         inner
     }
 
-    fn aggregate_parts(&mut self, function: &'static Function, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<AggregateCall> {
+    pub(super) fn aggregate_parts(
+        &mut self,
+        function: &'static Function,
+        call: &ast::Call,
+        e: &ast::Expr,
+        env: &mut Env,
+    ) -> Result<AggregateCall> {
         let star = |a: &ast::Argument| matches!(a.value.kind, ExprKind::Star { .. });
         let mut args = if function.name == "count" && (call.args.is_empty() || call.args.iter().any(star)) {
             vec![(Expr::literal(Value::Int(1), DataType::Int), e)]
@@ -268,10 +280,19 @@ impl Analyzer<'_> {
             let (flag, tree) = args.pop().expect("two arguments");
             ignore_nulls |= self.constant(&flag, tree.span)? == Value::Boolean(true);
         }
-        let args = self.coerce(function, args, e)?;
+        let mut args = self.coerce(function, args, e)?;
+        if matches!(function.name, "percentile" | "median") && matches!(args[0].data_type(), DataType::Decimal(..)) {
+            args[0] = cast(args[0].clone(), &DataType::Double);
+        }
         let types: Vec<_> = args.iter().map(Expr::data_type).collect();
         let data_type = self.result_type(function, &args, &types, e)?;
-        let filter = call.filter.as_ref().map(|f| self.condition(f, "FILTER", env)).transpose()?;
+        let filter = call.filter.as_ref().map(|f| self.condition(f, "FILTER", env)).transpose().map_err(|error| match error.reason {
+            Reason::NestedAggregate => {
+                let message = "an aggregate cannot stand in the FILTER of another".to_string();
+                super::AnalysisError::new(Reason::Rule { condition: "INVALID_AGGREGATE_FILTER.CONTAINS_AGGREGATE", message }, error.span)
+            }
+            reason => super::AnalysisError::new(reason, error.span),
+        })?;
         Ok(AggregateCall { function: FunctionId(function.name), args, filter, distinct: call.distinct, ignore_nulls, data_type })
     }
 
@@ -320,29 +341,20 @@ impl Analyzer<'_> {
         (0..width)
             .map(|i| {
                 let types: Vec<_> = values.iter().skip(i).step_by(width).map(Expr::data_type).collect();
-                match common_of(&types) {
+                let same = types.iter().try_fold(DataType::Void, |so_far, t| match (&so_far, t) {
+                    (DataType::Void, t) | (t, DataType::Void) => Some(t.clone()),
+                    (a, b) => (a == b).then(|| a.clone()),
+                });
+                match same {
                     Some(t) => Ok(Field::new(format!("col{i}"), t)),
-                    None => refuse(Reason::DifferentTypes { what: format!("column {} of stack", i + 1), types }, e.span),
+                    None => {
+                        let types: Vec<_> = types.iter().map(DataType::sql).collect();
+                        let message = format!("column {} of stack mixes types: {}", i + 1, types.join(" and "));
+                        refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.STACK_COLUMN_DIFF_TYPES", message }, e.span)
+                    }
                 }
             })
             .collect()
-    }
-
-    /// `CREATE TEMPORARY FUNCTION`: the body with the arguments in place of the parameters.
-    fn own_function(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
-        let Some(function) = self.catalog.function(name).cloned() else { return self.no_such_function(call) };
-        let args = self.arguments(call, env)?;
-        if args.len() != function.params.len() {
-            let expected = format!("{} arguments", function.params.len());
-            return refuse(Reason::WrongArgumentCount { function: function.name, expected, found: args.len() }, e.span);
-        }
-        let mut inner = Env::new(Default::default(), Aggregates::Forbidden("INVALID_WHERE_CONDITION", "a function's body"));
-        inner.aliases = function.params.iter().zip(args).map(|(p, (arg, _))| (p.name.clone(), cast(arg, &p.data_type))).collect();
-        let body = self.nested(e.span, |this| this.expr(&function.body, &mut inner))?;
-        Ok(match &function.returns {
-            Some(t) => cast(body, t),
-            None => body,
-        })
     }
 }
 
@@ -369,7 +381,14 @@ fn unify(function: &'static Function, exprs: Vec<Expr>, accepts: &[Accepts], e: 
     let mut target = None;
     if accepts.contains(&Accepts::Common) {
         let types = of(&[Accepts::Common]);
-        match common_of(&types) {
+        // `greatest` and `least` do not read strings as numbers.
+        let strict = matches!(function.name, "greatest" | "least");
+        let meet = |a: &DataType, b: &DataType| tightest(a, b);
+        match if strict { types.iter().try_fold(DataType::Void, |so_far, t| meet(&so_far, t)) } else { common_of(&types) } {
+            Some(t) if strict && !is_ordered(&t) => {
+                let message = format!("values of type {} have no order", t.sql());
+                return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", message }, e.span);
+            }
             Some(t) => target = Some(t),
             None => return refuse(Reason::DifferentTypes { what: format!("the arguments of {}", function.name), types }, e.span),
         }

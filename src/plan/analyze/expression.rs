@@ -23,7 +23,7 @@ impl Analyzer<'_> {
             ExprKind::Between { expr, low, high, negated } => self.between(expr, low, high, *negated, e, env),
             ExprKind::InList { expr, list, negated } => self.in_list(expr, list, *negated, e, env),
             ExprKind::InSubquery { expr, query, negated } => self.in_subquery(expr, query, *negated, e.span, env),
-            ExprKind::Exists(query) => self.exists(query, e.span),
+            ExprKind::Exists(query) => self.exists(query, e.span, env),
             ExprKind::ScalarSubquery(query) => self.scalar_subquery(query, e.span, env),
             ExprKind::Like { kind, expr, patterns, quantifier, escape, negated } => {
                 self.like(*kind, expr, patterns, (*quantifier, *negated), *escape, env)
@@ -33,10 +33,12 @@ impl Analyzer<'_> {
                 Ok(Expr::call(if *negated { "isnotnull" } else { "isnull" }, vec![expr], DataType::Boolean))
             }
             ExprKind::IsBoolean { expr, value, negated } => {
-                let expr = self.boolean(expr, env)?;
                 let test = match value {
-                    Some(b) => Expr::call("<=>", vec![expr, Expr::literal(Value::Boolean(*b), DataType::Boolean)], DataType::Boolean),
-                    None => Expr::call("isnull", vec![expr], DataType::Boolean),
+                    Some(b) => {
+                        let expr = self.expr(expr, env)?;
+                        self.comparison("<=>", expr, Expr::literal(Value::Boolean(*b), DataType::Boolean), e)?
+                    }
+                    None => Expr::call("isnull", vec![self.boolean(expr, env)?], DataType::Boolean),
                 };
                 Ok(negate(test, *negated))
             }
@@ -100,7 +102,22 @@ impl Analyzer<'_> {
             }
             Found::Missing => {}
         }
+        let known = env.aliases.iter().filter(|(name, _)| same(name, texts[0])).count();
         if let Some((_, expr)) = env.aliases.iter().rev().find(|(name, _)| same(name, texts[0])) {
+            let rule = |condition, message: &str| {
+                let message = format!("`{}` is an alias of this select list, {message}", texts[0]);
+                refuse(Reason::Rule { condition, message }, span)
+            };
+            let nested = matches!(env.aggregates, Aggregates::Nested);
+            match () {
+                () if !env.in_list => {}
+                () if known > 1 => return rule("AMBIGUOUS_LATERAL_COLUMN_ALIAS", "and so is another column with that name"),
+                () if env.in_window => {
+                    return rule("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_WINDOW", "which a window function cannot use");
+                }
+                () if nested => return rule("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_AGGREGATE_FUNC", "which an aggregate cannot use"),
+                () => {}
+            }
             return self.members(expr.clone(), parts, 1);
         }
         if let [one] = texts.as_slice()
@@ -112,6 +129,9 @@ impl Analyzer<'_> {
             if let Found::Column(column, taken) = scope.find(&texts) {
                 return self.members(column.expr(), parts, taken);
             }
+        }
+        if let Some((value, taken)) = self.parameters.as_ref().and_then(|f| f.find(&texts)) {
+            return self.members(value, parts, taken);
         }
         refuse(Reason::UnresolvedColumn { name: texts.join("."), visible: env.scope.listing() }, span)
     }
@@ -147,6 +167,7 @@ impl Analyzer<'_> {
                 let key = cast(Expr::string(field), &key);
                 Ok(Expr::call("getitem_map", vec![base, key], *value))
             }
+            DataType::Void => Ok(Expr::literal(Value::Null, DataType::Void)),
             other => refuse(Reason::NotAStruct { name: base_name.to_string(), data_type: other }, span),
         }
     }
@@ -159,9 +180,12 @@ impl Analyzer<'_> {
                 Ok(Expr::call("getitem_array", vec![inner, cast(key, &DataType::BigInt)], *element))
             }
             DataType::Map(wanted, value) => match common(&key.data_type(), &wanted) {
-                Some(t) if t == *wanted => Ok(Expr::call("getitem_map", vec![inner, cast(key, &wanted)], *value)),
+                Some(t) if t == *wanted || *wanted == DataType::String => {
+                    Ok(Expr::call("getitem_map", vec![inner, cast(key, &wanted)], *value))
+                }
                 _ => self.unexpected(&spell(e), 2, wanted.sql(), key.data_type(), index.span),
             },
+            DataType::Void => Ok(Expr::literal(Value::Null, DataType::Void)),
             DataType::Struct(_) => match &key {
                 Expr::Literal { value: Value::String(name), .. } => self.member(inner, name, &spell(base), index.span),
                 _ => self.unexpected(&spell(e), 2, "a constant STRING".to_string(), key.data_type(), index.span),
@@ -186,10 +210,15 @@ impl Analyzer<'_> {
 
     /// The condition of WHERE, HAVING, ON and FILTER.
     pub(super) fn condition(&mut self, e: &ast::Expr, clause: &'static str, env: &mut Env) -> Result<Expr> {
-        let expr = self.expr(e, env)?;
+        let spelt_out = self.spelt_out(e, env)?;
+        let expr = self.expr(spelt_out.as_ref().unwrap_or(e), env)?;
         match expr.data_type() {
             DataType::Boolean => Ok(expr),
-            DataType::Void | DataType::String => Ok(cast(expr, &DataType::Boolean)),
+            DataType::Void | DataType::String if matches!(clause, "HAVING" | "QUALIFY") => Ok(cast(expr, &DataType::Boolean)),
+            found if clause == "FILTER" => {
+                let message = format!("the condition of FILTER has to be true or false, not {}", found.sql());
+                refuse(Reason::Rule { condition: "INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", message }, e.span)
+            }
             found => refuse(Reason::NotBoolean { clause, found }, e.span),
         }
     }
@@ -202,6 +231,7 @@ impl Analyzer<'_> {
         let found = expr.data_type();
         match op {
             UnaryOp::BitNot if found.is_integral() => Ok(Expr::call("~", vec![expr], found)),
+            UnaryOp::BitNot if found == DataType::Void => Ok(Expr::literal(Value::Null, DataType::Int)),
             UnaryOp::BitNot => self.unexpected(&spell(e), 1, "a whole number".to_string(), found, inner.span),
             _ => {
                 let expr = match found {
@@ -243,7 +273,8 @@ impl Analyzer<'_> {
             return refuse(Reason::DifferentTypes { what: "the values of IN".to_string(), types }, e.span);
         };
         if !is_ordered(&t) {
-            return refuse(Reason::OperandType { expression: spell(e), wanted: "types that have an order".to_string(), found: t }, e.span);
+            let message = format!("values of type {} cannot be compared", t.sql());
+            return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", message }, e.span);
         }
         let list = list.into_iter().map(|i| cast(i, &t)).collect();
         Ok(negate(Expr::In { expr: Box::new(cast(value, &t)), list }, negated))
@@ -266,7 +297,7 @@ impl Analyzer<'_> {
         let text = |this: &mut Self, e: &ast::Expr, env: &mut Env| -> Result<Expr> {
             let expr = this.expr(e, env)?;
             match expr.data_type() {
-                t if t.is_atomic() && t != DataType::Binary => Ok(cast(expr, &DataType::String)),
+                t if t.is_atomic() => Ok(cast(expr, &DataType::String)),
                 found => this.unexpected(function, 1, "a STRING".to_string(), found, e.span),
             }
         };

@@ -6,7 +6,9 @@
 
 mod aggregate;
 mod call;
+mod decorrelate;
 mod expression;
+mod function;
 mod interval;
 mod lambda;
 mod operator;
@@ -16,7 +18,9 @@ mod relation;
 mod select;
 mod special;
 mod subquery;
+mod table_function;
 mod time_window;
+mod tree;
 
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Span};
@@ -31,8 +35,10 @@ use crate::types::{DataType, Value};
 use time_window::Window;
 
 pub(crate) use call::{is_constant, is_volatile};
+pub(crate) use function::misplaced_parameter;
+pub(crate) use interval::interval_value;
 pub(crate) use query::finish;
-pub(crate) use select::children;
+pub(crate) use tree::{children, children_mut};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<AnalysisError>>;
 
@@ -52,6 +58,8 @@ pub(crate) struct Analyzer<'a> {
     ctes: Vec<ast::Cte>,
     /// Scopes of the queries around a sub-query, innermost last.
     outer: Vec<Scope>,
+    /// The parameters of the own function whose body is at hand.
+    parameters: Option<function::Frame>,
     depth: usize,
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -76,10 +84,14 @@ pub(super) struct Env {
     pub(super) aggregates: Aggregates,
     /// Time windows met so far; each becomes a node below this one.
     windows: Vec<Window>,
-    /// Sub-queries tied to this scope; each is left joined below this node.
-    joins: Vec<(LogicalPlan, Option<Expr>)>,
+    /// Sub-queries tied to this scope; each is joined below this node.
+    joins: Vec<decorrelate::Tied>,
     /// Grouping columns of ROLLUP and its like, for `grouping(a)` and `grouping_id()`.
     pub(super) grouping: Option<Grouping>,
+    /// Within the select list, where an alias to the left may be named.
+    pub(super) in_list: bool,
+    /// Within a window function.
+    pub(super) in_window: bool,
 }
 
 /// The keys of grouping sets, and the column that says which set a row belongs to.
@@ -91,7 +103,17 @@ pub(super) struct Grouping {
 
 impl Env {
     pub(super) fn new(scope: Scope, aggregates: Aggregates) -> Env {
-        Env { scope, aliases: Vec::new(), lambdas: Vec::new(), aggregates, windows: Vec::new(), joins: Vec::new(), grouping: None }
+        Env {
+            scope,
+            aliases: Vec::new(),
+            lambdas: Vec::new(),
+            aggregates,
+            windows: Vec::new(),
+            joins: Vec::new(),
+            grouping: None,
+            in_list: false,
+            in_window: false,
+        }
     }
 
     /// Whether a time window was met that has no node yet.
@@ -107,7 +129,17 @@ impl Env {
 
 impl<'a> Analyzer<'a> {
     pub(crate) fn new(catalog: &'a Catalog, settings: &'a Settings, fold: &'a dyn Fold) -> Analyzer<'a> {
-        Analyzer { catalog, settings, fold, next_id: 0, ctes: Vec::new(), outer: Vec::new(), depth: 0, warnings: Vec::new() }
+        Analyzer {
+            catalog,
+            settings,
+            fold,
+            next_id: 0,
+            ctes: Vec::new(),
+            outer: Vec::new(),
+            parameters: None,
+            depth: 0,
+            warnings: Vec::new(),
+        }
     }
 
     /// An id that no other column of the query has.

@@ -7,7 +7,7 @@ use crate::plan::coerce::{DAYS, cast, common, decimal_result, is_ordered};
 use crate::plan::error::Reason;
 use crate::plan::expr::Expr;
 use crate::plan::naming::{spell, symbol};
-use crate::types::{DataType, Value};
+use crate::types::{DataType, DayTimeField, Value, YearMonthField};
 
 impl Analyzer<'_> {
     pub(super) fn binary(&mut self, op: BinaryOp, left: &ast::Expr, right: &ast::Expr, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
@@ -28,17 +28,24 @@ impl Analyzer<'_> {
     }
 
     fn logic(&self, op: BinaryOp, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
-        let fits = |x: &Expr| matches!(x.data_type(), DataType::Boolean | DataType::Void);
-        if !fits(&l) || !fits(&r) {
+        let fits = |x: &Expr| matches!(x.data_type(), DataType::Boolean | DataType::Void | DataType::String);
+        let strings = l.data_type() == DataType::String && r.data_type() == DataType::String;
+        if !fits(&l) || !fits(&r) || strings {
             return self.wrong_operands(l.data_type(), r.data_type(), "BOOLEAN", e);
         }
         let (l, r) = (Box::new(cast(l, &DataType::Boolean)), Box::new(cast(r, &DataType::Boolean)));
         Ok(if op == BinaryOp::And { Expr::And(l, r) } else { Expr::Or(l, r) })
     }
 
+    /// Operands that come to one type on which the operator does not work, or to none.
     fn wrong_operands<T>(&self, left: DataType, right: DataType, wanted: &str, e: &ast::Expr) -> Result<T> {
-        if left == right {
-            return refuse(Reason::OperandType { expression: spell(e), wanted: wanted.to_string(), found: left }, e.span);
+        use DataType::*;
+        let text = |a: &DataType, b: &DataType| *a == String && (b.is_atomic() || *b == Void) && !b.is_interval();
+        let in_double = |a: &DataType, b: &DataType| *a == Double && matches!(b, Decimal(..));
+        let same = left == right || text(&left, &right) || text(&right, &left) || in_double(&left, &right) || in_double(&right, &left);
+        if same {
+            let found = if left == String { right } else { left };
+            return refuse(Reason::OperandType { expression: spell(e), wanted: wanted.to_string(), found }, e.span);
         }
         refuse(Reason::OperandTypes { expression: spell(e), left, right }, e.span)
     }
@@ -47,6 +54,10 @@ impl Analyzer<'_> {
     pub(super) fn comparison(&self, op: &'static str, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
         let (lt, rt) = (l.data_type(), r.data_type());
         let Some(t) = common(&lt, &rt) else { return self.wrong_operands(lt, rt, "", e) };
+        // Arrays and structs are compared as they are: no element is cast.
+        if lt != rt && !t.is_atomic() && t != DataType::Void && lt != DataType::Void && rt != DataType::Void {
+            return refuse(Reason::OperandTypes { expression: spell(e), left: lt, right: rt }, e.span);
+        }
         if !is_ordered(&t) {
             let reason = Reason::Rule {
                 condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
@@ -61,6 +72,7 @@ impl Analyzer<'_> {
         let (lt, rt) = (l.data_type(), r.data_type());
         match common(&lt, &rt) {
             Some(t) if t.is_integral() => Ok(Expr::call(op, vec![cast(l, &t), cast(r, &t)], t)),
+            Some(DataType::Void) => Ok(Expr::call(op, vec![cast(l, &DataType::Int), cast(r, &DataType::Int)], DataType::Int)),
             _ => self.wrong_operands(lt, rt, "whole numbers", e),
         }
     }
@@ -68,8 +80,9 @@ impl Analyzer<'_> {
     fn shift(&self, op: &'static str, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
         let t = match l.data_type() {
             DataType::BigInt => DataType::BigInt,
-            DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::Void => DataType::Int,
-            other => return self.wrong_operands(other, r.data_type(), "whole numbers", e),
+            DataType::Void | DataType::String => DataType::Int,
+            t if t.is_numeric() => DataType::Int,
+            other => return self.unexpected(&spell(e), 1, "a whole number".to_string(), other, e.span),
         };
         Ok(Expr::call(op, vec![cast(l, &t), cast(r, &DataType::Int)], t))
     }
@@ -81,10 +94,25 @@ impl Analyzer<'_> {
         if temporal(&lt) || temporal(&rt) {
             return match time_arithmetic(op, l, r) {
                 Some(expr) => Ok(expr),
-                None => self.unexpected(&spell(e), 2, format!("something that goes with {}", lt.sql()), rt, e.span),
+                None if is_interval_rule(op, &lt, &rt) => {
+                    self.unexpected(&spell(e), 2, format!("something that goes with {}", lt.sql()), rt, e.span)
+                }
+                None => self.wrong_operands(lt, rt, "numbers", e),
             };
         }
         numeric(op, l, r).map_or_else(|| self.wrong_operands(lt, rt, "numbers", e), Ok)
+    }
+}
+
+/// Whether Spark has taken the operation for one of dates or intervals before it looks at both sides.
+fn is_interval_rule(op: &str, left: &DataType, right: &DataType) -> bool {
+    let span = |t: &DataType| matches!(t, DataType::DayTimeInterval(..));
+    match op {
+        "+" => [left, right].into_iter().any(|t| *t == DataType::Date || span(t)),
+        "-" => left.is_datetime() || right.is_datetime() || span(right),
+        "*" => left.is_interval() || right.is_interval(),
+        "/" => left.is_interval(),
+        _ => false,
     }
 }
 
@@ -105,9 +133,16 @@ pub(super) fn numeric(op: &'static str, l: Expr, r: Expr) -> Option<Expr> {
     let (lt, rt) = (l.data_type(), r.data_type());
     let t = match (&lt, &rt) {
         (DataType::String, DataType::String) => return None,
+        (DataType::Void, DataType::Void) if op == "div" => DataType::BigInt,
         (DataType::Void, DataType::Void) => DataType::Double,
+        // Spark types the division of NULL before it looks at the divisor.
+        (DataType::Void, DataType::Decimal(..)) if op == "/" => DataType::Double,
         _ => common(&lt, &rt)?,
     };
+    // A whole number stays one for DIV, and does not meet a DOUBLE.
+    if op == "div" && (lt.is_integral() || rt.is_integral()) && matches!(t, DataType::Float | DataType::Double) {
+        return None;
+    }
     if !t.is_numeric() {
         return None;
     }
@@ -142,11 +177,24 @@ fn time_arithmetic(op: &'static str, l: Expr, r: Expr) -> Option<Expr> {
     if rt == String && lt.is_datetime() && op == "-" {
         return time_arithmetic(op, l, cast(r, &lt));
     }
+    if let Some(found) = with_null(op, &l, &r) {
+        return Some(found);
+    }
     let call = |l: Expr, r: Expr, t: DataType| Some(Expr::call(op, vec![l, r], t));
     match (op, &lt, &rt) {
+        // A string beside an interval is a time, and so is the result, as a string.
+        ("+" | "-", String, DayTimeInterval(..)) => Some(cast(call(cast(l, &Timestamp), r, Timestamp)?, &String)),
+        ("+", DayTimeInterval(..), String) => time_arithmetic(op, r, l),
+        ("div", YearMonthInterval(..), YearMonthInterval(..)) => {
+            let months = |e| cast(cast(e, &YearMonthInterval(YearMonthField::Month, YearMonthField::Month)), &BigInt);
+            call(months(l), months(r), BigInt)
+        }
+        ("div", DayTimeInterval(..), DayTimeInterval(..)) => {
+            let seconds = |e| cast(cast(e, &DayTimeInterval(DayTimeField::Second, DayTimeField::Second)), &Decimal(20, 6));
+            call(seconds(l), seconds(r), BigInt)
+        }
         ("+", a, b) if !a.is_datetime() && b.is_datetime() => time_arithmetic(op, r, l),
         ("+" | "-", Date, TinyInt | SmallInt | Int) => call(l, cast(r, &Int), Date),
-        ("+" | "-", Date, Void) => call(l, cast(r, &Int), Date),
         ("+" | "-", Date, YearMonthInterval(..)) => call(l, r, Date),
         ("+" | "-", Date, t) if *t == DAYS => call(l, r, Date),
         ("+" | "-", Date, DayTimeInterval(..)) => call(cast(l, &Timestamp), r, Timestamp),
@@ -163,12 +211,36 @@ fn time_arithmetic(op: &'static str, l: Expr, r: Expr) -> Option<Expr> {
             let t = common(&lt, &rt)?;
             call(cast(l, &t), cast(r, &t), t)
         }
-        ("*", n, i) if n.is_numeric() && i.is_interval() => time_arithmetic(op, r, l),
+        ("*", n, i) if (n.is_numeric() || *n == String) && i.is_interval() => time_arithmetic(op, r, l),
         ("*" | "/", YearMonthInterval(..), n) if n.is_numeric() || *n == String => call(l, number(r), DataType::YEAR_TO_MONTH),
         ("*" | "/", DayTimeInterval(..), n) if n.is_numeric() || *n == String => call(l, number(r), DataType::DAY_TO_SECOND),
         ("*" | "/", CalendarInterval, n) if n.is_numeric() => call(l, number(r), CalendarInterval),
         _ => None,
     }
+}
+
+/// Arithmetic of a time or an interval with NULL: NULL of the type that the operation would have.
+fn with_null(op: &str, l: &Expr, r: &Expr) -> Option<Expr> {
+    use DataType::*;
+    let (lt, rt) = (l.data_type(), r.data_type());
+    let other = match (&lt, &rt) {
+        (Void, t) | (t, Void) => t.clone(),
+        _ => return None,
+    };
+    let t = match (op, other) {
+        ("+", Date) => Timestamp,
+        ("-", Date) => DAYS,
+        ("-", Timestamp | TimestampNtz) => DataType::DAY_TO_SECOND,
+        ("+", t @ (Timestamp | TimestampNtz)) => t,
+        ("+" | "-", t) if t.is_interval() => t,
+        ("*", YearMonthInterval(..)) => DataType::YEAR_TO_MONTH,
+        ("*", DayTimeInterval(..)) => DataType::DAY_TO_SECOND,
+        ("/", YearMonthInterval(..)) if rt == Void => DataType::YEAR_TO_MONTH,
+        ("/", DayTimeInterval(..)) if rt == Void => DataType::DAY_TO_SECOND,
+        ("div", t) if t.is_interval() => BigInt,
+        _ => return None,
+    };
+    Some(Expr::literal(Value::Null, t))
 }
 
 /// The factor of an interval: whole numbers stay exact, all else is DOUBLE.

@@ -6,7 +6,7 @@ use super::{Aggregates, Analyzer, Env, Relation, Result, keep, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, ExprKind, PipeOperator};
 use crate::plan::error::Reason;
-use crate::plan::expr::Expr;
+use crate::plan::expr::{AggregateCall, Expr, FunctionId};
 use crate::plan::logical::{LogicalPlan, NamedAggregate};
 use crate::plan::naming::name_of;
 use crate::plan::scope::{Scope, Visible, same};
@@ -32,6 +32,7 @@ impl Analyzer<'_> {
                     group_by: None,
                     having: None,
                     qualify: None,
+                    windows: vec![],
                     span,
                 };
                 self.select_over(input, &select, &[])
@@ -41,7 +42,7 @@ impl Analyzer<'_> {
             PipeOperator::Drop(names) => self.drop_columns(input, names),
             PipeOperator::As(alias) => {
                 let (plan, scope) = input;
-                Ok((plan, scope.aliased(&alias.name)))
+                Ok((plan, scope.aliased(Some(&alias.name))))
             }
             PipeOperator::Aggregate { items, group_by } => self.pipe_aggregate(input, items, group_by.as_ref()),
             PipeOperator::Join { right, kind, natural, condition } => self.joined(input, right, *kind, *natural, condition, span),
@@ -82,9 +83,9 @@ impl Analyzer<'_> {
         let mut env = Env::plain(scope, AGGREGATE_IN_PIPE, "|> EXTEND; use |> AGGREGATE");
         let before = visible(&env.scope);
         let resolved = self.items(items, &mut env)?;
-        let plan = self.place_windows(plan, &mut env);
+        let plan = self.place_windows(plan, &mut env)?;
         let (plan, mut made) = self.generated_below(plan, resolved);
-        let (plan, _) = self.windowed(plan, &mut made, None, &mut env)?;
+        let plan = self.windowed(plan, &mut made, None, Span::default())?;
         let mut scope = Scope { columns: env.scope.columns.into_iter().filter(|v| !v.hidden && !v.made).collect() };
         let mut exprs = keep(&before);
         for named in made {
@@ -105,7 +106,7 @@ impl Analyzer<'_> {
             }
             changed.push((name, self.expr(value, &mut env)?));
         }
-        let plan = self.place_windows(plan, &mut env);
+        let plan = self.place_windows(plan, &mut env)?;
         scope.columns.retain(|v| !v.hidden && !v.made);
         let mut exprs = Vec::new();
         for visible in &mut scope.columns {
@@ -180,41 +181,101 @@ impl Analyzer<'_> {
             }
         }
         let keys: Vec<_> = visible(&scope).into_iter().filter(|c| !used.contains(&c.id)).collect();
-        let mut calls = Vec::new();
+        let (mut calls, mut exprs) = (Vec::new(), keep(&keys));
         for value in &pivot.values {
-            let parts = match &value.expr.kind {
-                ExprKind::Row(parts) => parts.iter().collect(),
-                _ => vec![&value.expr],
-            };
-            let mut test = Expr::literal(Value::Boolean(true), DataType::Boolean);
-            for (column, part) in on.iter().zip(parts) {
-                let constant = self.plain_expr(part, &Scope::default(), "PIVOT")?;
-                test = Expr::And(Box::new(test), Box::new(self.comparison("<=>", column.clone(), constant, part)?));
-            }
-            let label = value.aliases.first().map_or_else(|| name_of(&value.expr), |a| a.name.clone());
+            let (test, label) = self.pivot_value(value, &on)?;
+            // Where no row has the value there is no group, and so no aggregate of it: NULL, a count too.
+            let one = Expr::literal(Value::Int(1), DataType::Int);
+            let present = pivoted_call("count", vec![one], &test, DataType::BigInt);
+            let present = self.pivot_column(present, &mut calls);
+            let present = Expr::call(">", vec![present, Expr::literal(Value::Int(0), DataType::BigInt)], DataType::Boolean);
             for (item, tree) in aggregates.iter().zip(&pivot.aggregates) {
-                let Item::Plain { name, expr: Expr::Aggregate(call), .. } = item else {
-                    let message = "PIVOT wants plain aggregates such as sum(x)".to_string();
+                let Item::Plain { name, expr, .. } = item else {
+                    let message = "PIVOT wants aggregates such as sum(x)".to_string();
                     return refuse(Reason::Rule { condition: "_LEGACY_ERROR_TEMP_1006", message }, tree.expr.span);
                 };
-                let mut call = (**call).clone();
+                if !expr.any(&|e| matches!(e, Expr::Aggregate(_))) {
+                    let message = "PIVOT wants aggregates such as sum(x)".to_string();
+                    return refuse(Reason::Rule { condition: "_LEGACY_ERROR_TEMP_1006", message }, tree.expr.span);
+                }
+                let computed = self.pivoted(expr.clone(), &test, &mut calls);
+                let data_type = computed.data_type();
+                let expr = Expr::Case { branches: vec![(present.clone(), computed)], otherwise: None, data_type };
+                let name = if aggregates.len() == 1 { label.clone() } else { format!("{label}_{name}") };
+                exprs.push(self.named(name, expr));
+            }
+        }
+        let plan = LogicalPlan::Aggregate { input: Box::new(plan), keys: keep(&keys), aggregates: calls };
+        let plan = LogicalPlan::Project { input: Box::new(plan), exprs };
+        let scope = Scope::of(plan.columns(), None);
+        Ok((plan, scope))
+    }
+
+    /// The rows that an entry of IN stands for, and the name of its columns.
+    fn pivot_value(&mut self, value: &ast::SelectItem, on: &[Expr]) -> Result<(Expr, String)> {
+        let parts = match &value.expr.kind {
+            ExprKind::Row(parts) => parts.iter().collect(),
+            _ => vec![&value.expr],
+        };
+        if parts.len() != on.len() {
+            let message = format!("PIVOT is FOR {} columns, and this entry has {} values", on.len(), parts.len());
+            return refuse(Reason::Rule { condition: "PIVOT_VALUE_DATA_TYPE_MISMATCH", message }, value.expr.span);
+        }
+        let mut test = Expr::literal(Value::Boolean(true), DataType::Boolean);
+        for (column, part) in on.iter().zip(&parts) {
+            let constant = match self.plain_expr(part, &Scope::default(), "PIVOT") {
+                Ok(constant) if super::is_constant(&constant) => constant,
+                Err(error) if !matches!(error.reason, Reason::UnresolvedColumn { .. }) => return Err(error),
+                _ => {
+                    let message = "the values of PIVOT have to be constants".to_string();
+                    return refuse(Reason::Rule { condition: "NON_LITERAL_PIVOT_VALUES", message }, part.span);
+                }
+            };
+            let constant = self.explicit_cast(constant, &column.data_type(), false, part.span)?;
+            test = Expr::And(Box::new(test), Box::new(self.comparison("<=>", column.clone(), constant, part)?));
+        }
+        let label = match (value.aliases.first(), parts.as_slice()) {
+            (Some(alias), _) => alias.name.clone(),
+            (None, [_]) => name_of(&value.expr),
+            (None, parts) => format!("{{{}}}", parts.iter().map(|p| name_of(p)).collect::<Vec<_>>().join(", ")),
+        };
+        Ok((test, label))
+    }
+
+    /// The expression with its aggregates over the tested rows as columns.
+    fn pivoted(&mut self, expr: Expr, test: &Expr, calls: &mut Vec<NamedAggregate>) -> Expr {
+        match expr {
+            Expr::Aggregate(mut call) => {
                 call.filter = Some(match call.filter.take() {
                     Some(filter) => Expr::And(Box::new(filter), Box::new(test.clone())),
                     None => test.clone(),
                 });
-                let name = if aggregates.len() == 1 { label.clone() } else { format!("{label}_{name}") };
-                calls.push(NamedAggregate { id: self.fresh(), name, call });
+                self.pivot_column(*call, calls)
             }
+            other => other.map_children(&mut |child| self.pivoted(child, test, calls)),
         }
-        let plan = LogicalPlan::Aggregate { input: Box::new(plan), keys: keep(&keys), aggregates: calls };
-        let scope = Scope::of(plan.columns(), None);
-        Ok((plan, scope))
     }
+
+    fn pivot_column(&mut self, call: AggregateCall, calls: &mut Vec<NamedAggregate>) -> Expr {
+        let data_type = call.data_type.clone();
+        let known = calls.iter().find(|a| a.call == call).map(|a| a.id);
+        let id = known.unwrap_or_else(|| {
+            let id = self.fresh();
+            calls.push(NamedAggregate { id, name: call.function.0.to_string(), call });
+            id
+        });
+        Expr::Column { id, name: "pivot".to_string(), data_type }
+    }
+}
+
+/// An aggregate over the rows where `test` holds.
+fn pivoted_call(function: &'static str, args: Vec<Expr>, test: &Expr, data_type: DataType) -> AggregateCall {
+    AggregateCall { function: FunctionId(function), args, filter: Some(test.clone()), distinct: false, ignore_nulls: false, data_type }
 }
 
 fn renamed((plan, scope): Relation, alias: Option<&ast::TableAlias>) -> Relation {
     match alias {
-        Some(alias) => (plan, scope.aliased(&alias.name.name)),
+        Some(alias) => (plan, scope.aliased(Some(&alias.name.name))),
         None => (plan, scope),
     }
 }

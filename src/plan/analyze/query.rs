@@ -3,16 +3,22 @@
 use super::{Aggregates, Analyzer, Env, Relation, Result, keep, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, ExprKind, JoinKind, QueryBody, SetOperator, UnaryOp};
-use crate::plan::coerce::{cast, common};
+use crate::plan::coerce::{cast, common, is_ordered};
 use crate::plan::error::Reason;
 use crate::plan::expr::{Expr, NamedExpr, SortKey};
 use crate::plan::logical::{Column, LogicalPlan};
-use crate::plan::scope::Scope;
+use crate::plan::scope::{Found, Scope, same};
 use crate::types::{DataType, Value};
 
 impl Analyzer<'_> {
     /// A query with the common table expressions before it and the order and limit after it.
     pub(crate) fn query(&mut self, query: &ast::Query) -> Result<Relation> {
+        for (at, cte) in query.ctes.iter().enumerate() {
+            if query.ctes[..at].iter().any(|c| same(&c.name.name, &cte.name.name)) {
+                let message = format!("the name `{}` stands twice in this WITH", cte.name.name);
+                return refuse(Reason::Rule { condition: "DUPLICATED_CTE_NAMES", message }, cte.name.span);
+            }
+        }
         let known = self.ctes.len();
         self.ctes.extend(query.ctes.iter().cloned());
         let result = self.ordered(query);
@@ -30,6 +36,9 @@ impl Analyzer<'_> {
                 (plan, scope)
             }
         };
+        for e in &query.distribute_by {
+            self.plain_expr(e, &scope, "DISTRIBUTE BY")?;
+        }
         if query.limit.is_some() || query.offset.is_some() {
             plan = self.limit(plan, query.limit.as_ref(), query.offset.as_ref())?;
         }
@@ -44,7 +53,7 @@ impl Analyzer<'_> {
                 self.set_operation(*op, *all, left, right, *span)
             }
             QueryBody::Values(values) => self.values(values),
-            QueryBody::Table(name) => self.named_relation(name, false),
+            QueryBody::Table(name) => self.relation_named(name, false),
             QueryBody::From(tables) => self.from(tables),
             QueryBody::Pipe { input, operator, span } => {
                 let input = self.body(input)?;
@@ -60,6 +69,7 @@ impl Analyzer<'_> {
             SetOperator::Intersect => "INTERSECT",
             SetOperator::Except => "EXCEPT",
         };
+        let qualifiers: Vec<_> = left.1.star(None).unwrap_or_default().into_iter().map(|v| v.qualifier).collect();
         let (left, right) = (finish(left), finish(right));
         let (l, r) = (left.columns(), right.columns());
         if l.len() != r.len() {
@@ -75,6 +85,9 @@ impl Analyzer<'_> {
                 }
             }
         }
+        if let Some(column) = l.iter().chain(&r).find(|c| has_map(&c.data_type)).filter(|_| !(all && op == SetOperator::Union)) {
+            return refuse(map_column(column), span);
+        }
         let (left, right) = (self.recast(left, &types), self.recast(right, &types));
         let plan = match op {
             SetOperator::Union => {
@@ -84,7 +97,10 @@ impl Analyzer<'_> {
             }
             _ => LogicalPlan::SetOperation { left: Box::new(left), right: Box::new(right), intersect: op == SetOperator::Intersect, all },
         };
-        let scope = Scope::of(plan.columns(), None);
+        let mut scope = Scope::of(plan.columns(), None);
+        for (visible, qualifier) in scope.columns.iter_mut().zip(qualifiers) {
+            visible.qualifier = qualifier;
+        }
         Ok((plan, scope))
     }
 
@@ -107,15 +123,38 @@ impl Analyzer<'_> {
     /// Sorts by expressions over the columns in sight.
     pub(super) fn sort(&mut self, plan: LogicalPlan, scope: &Scope, items: &[ast::SortItem]) -> Result<LogicalPlan> {
         let mut keys = Vec::new();
+        if let Some(all) = all_columns(items, scope) {
+            keys = visible(scope).iter().map(|c| sort_key(all, c.expr())).collect();
+            return Ok(LogicalPlan::Sort { input: Box::new(plan), keys });
+        }
         for item in items {
-            let mut env = Env::new(scope.clone(), Aggregates::Forbidden("INVALID_WHERE_CONDITION", "ORDER BY"));
+            let mut env = Env::new(scope.clone(), Aggregates::Forbidden(NOT_IN_SORT, "ORDER BY"));
             let expr = match ordinal(&item.expr) {
                 Some(position) => self.by_position(position, "ORDER BY", &visible(scope), item.expr.span)?.expr(),
                 None => self.expr(&item.expr, &mut env)?,
             };
+            self.sortable(&expr, &env, item.expr.span)?;
             keys.push(sort_key(item, expr));
         }
         Ok(LogicalPlan::Sort { input: Box::new(plan), keys })
+    }
+
+    /// Refuses what a sort cannot hold: window functions, and sub-queries tied to the rows.
+    pub(super) fn sortable(&self, expr: &Expr, env: &Env, span: Span) -> Result<()> {
+        if expr.any(&|e| matches!(e, Expr::Window { .. })) {
+            let message = "a window function cannot stand in ORDER BY; give it a name in the select list and sort by that".to_string();
+            return refuse(Reason::Rule { condition: NOT_IN_SORT, message }, span);
+        }
+        if !env.joins.is_empty() {
+            let condition = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY";
+            let message = "a sub-query that looks at the row cannot stand in ORDER BY; put it into the select list".to_string();
+            return refuse(Reason::Subquery { condition, message }, span);
+        }
+        if !is_ordered(&expr.data_type()) {
+            let message = format!("values of type {} have no order", expr.data_type().sql());
+            return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", message }, span);
+        }
+        Ok(())
     }
 
     pub(super) fn by_position<'c>(&self, position: i64, clause: &'static str, columns: &'c [Column], span: Span) -> Result<&'c Column> {
@@ -133,13 +172,19 @@ impl Analyzer<'_> {
     }
 
     fn row_count(&mut self, e: &ast::Expr, clause: &'static str) -> Result<u64> {
-        let expr = self.plain_expr(e, &Scope::default(), clause)?;
+        let expr = match self.plain_expr(e, &Scope::default(), clause) {
+            Err(error) if matches!(error.reason, Reason::UnresolvedColumn { .. }) => {
+                let message = format!("{clause} has to be a constant, not a column");
+                return refuse(Reason::Rule { condition: "INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", message }, e.span);
+            }
+            other => other?,
+        };
         let wrong = |condition, message: &str| refuse(Reason::Rule { condition, message: format!("{clause} {message}") }, e.span);
         if !super::call::is_constant(&expr) {
             return wrong("INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", "has to be a constant");
         }
-        if !expr.data_type().is_integral() && expr.data_type() != DataType::Void {
-            return wrong("INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", "has to be a whole number");
+        if !matches!(expr.data_type(), DataType::TinyInt | DataType::SmallInt | DataType::Int) {
+            return wrong("INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", "has to be a whole number of type INT");
         }
         match self.constant(&expr, e.span)? {
             Value::Int(n) if n >= 0 => Ok(n as u64),
@@ -155,11 +200,11 @@ impl Analyzer<'_> {
         conjuncts(condition, &mut parts);
         let (joins, plain): (Vec<_>, Vec<_>) = parts.into_iter().partition(|p| as_semi_join(p).is_some());
         let predicate = if joins.is_empty() {
-            Some(self.condition(condition, clause, &mut env)?)
+            Some(self.row_condition(condition, clause, &mut env)?)
         } else {
             let mut all = None;
             for part in plain {
-                let part = self.condition(part, clause, &mut env)?;
+                let part = self.row_condition(part, clause, &mut env)?;
                 all = Some(match all {
                     None => part,
                     Some(so_far) => Expr::And(Box::new(so_far), Box::new(part)),
@@ -167,7 +212,7 @@ impl Analyzer<'_> {
             }
             all
         };
-        plan = self.place_windows(plan, &mut env);
+        plan = self.place_windows(plan, &mut env)?;
         if let Some(predicate) = predicate {
             plan = LogicalPlan::Filter { input: Box::new(plan), predicate };
         }
@@ -178,54 +223,42 @@ impl Analyzer<'_> {
         Ok(relation)
     }
 
+    /// A condition on rows: no window function may stand in it.
+    fn row_condition(&mut self, e: &ast::Expr, clause: &'static str, env: &mut Env) -> Result<Expr> {
+        let condition = self.condition(e, clause, env)?;
+        if condition.any(&|e| matches!(e, Expr::Window { .. })) {
+            let message = format!("a window function cannot stand in {clause}; use QUALIFY");
+            return refuse(Reason::WindowNotAllowed { condition: "WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", message }, e.span);
+        }
+        Ok(condition)
+    }
+
     /// `[NOT] EXISTS (…)` and `x [NOT] IN (…)` as joins that keep the left side's columns.
     fn semi_join(&mut self, (left, scope): Relation, part: &ast::Expr) -> Result<Relation> {
         let Some((query, value, negated)) = as_semi_join(part) else { return Ok((left, scope)) };
-        let value = match value {
-            Some(e) => Some((self.plain_expr(e, &scope, "WHERE")?, e.span)),
+        let values = match value {
+            Some(e) => {
+                let mut env = Env::plain(scope.clone(), "INVALID_WHERE_CONDITION", "WHERE");
+                Some(self.in_values(e, &mut env)?)
+            }
             None => None,
         };
         self.outer.push(scope.clone());
-        let inner = self.nested(part.span, |this| this.correlated(query));
+        let inner = self.nested(part.span, |this| this.query(query));
         self.outer.pop();
-        let (right, right_scope, mut condition) = inner?;
+        let right = finish(inner?);
         super::subquery::refuse_stream(&right, part.span)?;
-        if let Some((value, span)) = value {
-            let columns = visible(&right_scope);
-            let [column] = columns.as_slice() else {
-                let message = format!("the sub-query of IN has to give one column, not {}", columns.len());
-                return refuse(Reason::Subquery { condition: "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH", message }, part.span);
-            };
-            let mut equal = self.equal(value, column.expr(), span)?;
-            if negated {
-                // NOT IN keeps a row only when the comparison is FALSE for every row of the sub-query.
-                let unknown = Expr::call("isnull", vec![equal.clone()], DataType::Boolean);
-                equal = Expr::Or(Box::new(equal), Box::new(unknown));
+        let columns = right.columns();
+        let untied = self.untie(&left, right, part.span)?;
+        let mut on = untied.on;
+        if let Some(values) = values {
+            if values.len() != columns.len() {
+                return refuse(super::subquery::in_length(values.len(), columns.len()), part.span);
             }
-            condition = Some(match condition {
-                None => equal,
-                Some(other) => Expr::And(Box::new(equal), Box::new(other)),
-            });
+            on.push(self.in_condition(values, &columns, negated, part.span)?);
         }
         let kind = if negated { JoinKind::LeftAnti } else { JoinKind::LeftSemi };
-        Ok((LogicalPlan::Join { left: Box::new(left), right: Box::new(right), kind, condition }, scope))
-    }
-
-    /// A sub-query whose WHERE may look at the columns around it: its rows, its columns, and that WHERE.
-    fn correlated(&mut self, query: &ast::Query) -> Result<(LogicalPlan, Scope, Option<Expr>)> {
-        if let QueryBody::Select(select) = &query.body
-            && let (Some(filter), None, None) = (&select.filter, &select.group_by, &query.limit)
-            && query.ctes.is_empty()
-            && !select.items.iter().any(|i| super::select::has_aggregate(&i.expr))
-        {
-            let (plan, scope) = self.from(&select.from)?;
-            let mut env = Env::plain(scope.clone(), "INVALID_WHERE_CONDITION", "WHERE");
-            let condition = self.condition(filter, "WHERE", &mut env)?;
-            let (plan, scope) = self.project_items(plan, scope, &select.items)?;
-            return Ok((plan, scope, Some(condition)));
-        }
-        let (plan, scope) = self.query(query)?;
-        Ok((plan, scope, None))
+        Ok((super::decorrelate::join(left, untied.plan, kind, on), scope))
     }
 }
 
@@ -248,6 +281,36 @@ fn conjuncts<'e>(e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
         }
         _ => out.push(e),
     }
+}
+
+/// What a sort says of an aggregate or a window function.
+pub(super) const NOT_IN_SORT: &str = "UNSUPPORTED_EXPR_FOR_OPERATOR";
+
+/// `ORDER BY ALL`, where no column has that name: the item, for its direction.
+pub(super) fn all_columns<'o>(items: &'o [ast::SortItem], scope: &Scope) -> Option<&'o ast::SortItem> {
+    let [item] = items else { return None };
+    match &item.expr.kind {
+        ExprKind::Name(parts) => match parts.as_slice() {
+            [one] if one.name.eq_ignore_ascii_case("all") && matches!(scope.find(&["all"]), Found::Missing) => Some(item),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether values of the type hold a MAP.
+pub(super) fn has_map(t: &DataType) -> bool {
+    match t {
+        DataType::Map(..) => true,
+        DataType::Array(element) => has_map(element),
+        DataType::Struct(fields) => fields.iter().any(|f| has_map(&f.data_type)),
+        _ => false,
+    }
+}
+
+pub(super) fn map_column(column: &Column) -> Reason {
+    let message = format!("the column `{}` is {}, and maps cannot be compared as a whole", column.name, column.data_type.sql());
+    Reason::Rule { condition: "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", message }
 }
 
 /// A plain whole number: a position in the select list.

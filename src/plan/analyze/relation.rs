@@ -5,7 +5,7 @@ use super::{Analyzer, Env, Relation, Result, keep, refuse};
 use crate::catalog::Relation as Known;
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, JoinCondition, JoinKind, TableRef};
-use crate::plan::coerce::{cast, common_of};
+use crate::plan::coerce::{cast, tightest};
 use crate::plan::error::Reason;
 use crate::plan::expr::{Expr, NamedExpr};
 use crate::plan::logical::{Column, LogicalPlan, Scan};
@@ -19,27 +19,33 @@ impl Analyzer<'_> {
     pub(super) fn table(&mut self, table: &TableRef) -> Result<Relation> {
         match table {
             TableRef::Relation { name, stream, sample, watermark, alias, span } => {
-                let mut relation = self.named_relation(name, *stream)?;
+                let mut relation = self.relation_named(name, *stream)?;
                 if let Some(sample) = sample {
                     relation = self.sampled(relation, sample)?;
                 }
                 relation = self.watermarked(relation, watermark.as_deref())?;
                 self.aliased(relation, alias.as_ref(), *span)
             }
-            TableRef::Subquery { query, watermark, alias, span, .. } => {
+            TableRef::Subquery { query, sample, watermark, alias, span, .. } => {
                 let (plan, scope) = self.nested(*span, |this| this.query(query))?;
-                let scope = Scope::of(visible(&scope), None);
-                let relation = self.watermarked((plan, scope), watermark.as_deref())?;
+                let mut relation = (plan, Scope::of(visible(&scope), None));
+                if let Some(sample) = sample {
+                    relation = self.sampled(relation, sample)?;
+                }
+                let relation = self.watermarked(relation, watermark.as_deref())?;
                 self.aliased(relation, alias.as_ref(), *span)
             }
             TableRef::Values(values) => self.values(values),
             TableRef::Function { name, args, alias, span, .. } => {
-                let one_row = (LogicalPlan::Values { rows: vec![vec![]], columns: vec![] }, Scope::default());
-                self.table_function(one_row, name, args, alias.as_ref(), *span)
+                let relation = self.table_function(name, args, *span)?;
+                self.aliased(relation, alias.as_ref(), *span)
             }
             TableRef::Join(join) => self.join(join),
-            TableRef::Nested(inner, alias) => {
-                let relation = self.table(inner)?;
+            TableRef::Nested(inner, sample, alias) => {
+                let mut relation = self.table(inner)?;
+                if let Some(sample) = sample {
+                    relation = self.sampled(relation, sample)?;
+                }
                 self.aliased(relation, alias.as_ref(), Span::default())
             }
             TableRef::Pivot(inner, pivot, alias) => {
@@ -53,6 +59,32 @@ impl Analyzer<'_> {
                 self.aliased(relation, alias.as_ref(), unpivot.span)
             }
         }
+    }
+
+    /// A name, perhaps with the catalog and schema in which all of them are.
+    pub(super) fn relation_named(&mut self, name: &ast::RelationName, stream: bool) -> Result<Relation> {
+        if name.path.is_empty() {
+            return self.named_relation(&name.name, stream);
+        }
+        let path: Vec<&str> = name.path.iter().map(|p| p.name.as_str()).collect();
+        let span = name.path.first().map_or(name.name.span, |p| p.span.to(name.name.span));
+        match path.as_slice() {
+            [schema] if same(schema, "default") => {}
+            [catalog, schema] if same(catalog, "spark_catalog") && same(schema, "default") => {}
+            [_] | [_, _] => {
+                let full = format!("{}.{}", path.join("."), name.name.name);
+                let known = self.catalog.relations().map(|r| r.name().to_string()).collect();
+                return refuse(Reason::UnresolvedRelation { name: full, known }, span);
+            }
+            _ => {
+                let message = "a name has at most a catalog and a schema before it: spark_catalog.default.t".to_string();
+                return refuse(Reason::Rule { condition: "REQUIRES_SINGLE_PART_NAMESPACE", message }, span);
+            }
+        }
+        let ctes = std::mem::take(&mut self.ctes);
+        let relation = self.named_relation(&name.name, stream);
+        self.ctes = ctes;
+        relation
     }
 
     /// A name: a common table expression, else what the catalog has.
@@ -109,7 +141,7 @@ impl Analyzer<'_> {
     /// `AS alias [(columns)]`
     fn aliased(&mut self, (plan, scope): Relation, alias: Option<&ast::TableAlias>, span: Span) -> Result<Relation> {
         let Some(alias) = alias else { return Ok((plan, scope)) };
-        let mut scope = scope.aliased(&alias.name.name);
+        let mut scope = scope.aliased(Some(alias.name.name.as_str()).filter(|n| !n.is_empty()));
         if !alias.columns.is_empty() {
             if alias.columns.len() != scope.columns.len() {
                 let reason = Reason::AliasCount { aliases: alias.columns.len(), columns: scope.columns.len() };
@@ -171,21 +203,44 @@ impl Analyzer<'_> {
 
     /// `VALUES (…), … [AS t(a, b)]`: constants, each column of one type.
     pub(super) fn values(&mut self, values: &ast::ValuesTable) -> Result<Relation> {
-        let width = values.rows.first().map_or(0, Vec::len);
+        let mut width = None;
         let mut rows = Vec::new();
         for row in &values.rows {
-            if row.len() != width {
-                let message = format!("rows of VALUES have {} and {width} columns", row.len());
+            let row = match row.as_slice() {
+                [only] => match struct_items(only) {
+                    Some(items) => items,
+                    None => vec![only.clone()],
+                },
+                many => many.to_vec(),
+            };
+            width = width.or(Some(row.len()));
+            if Some(row.len()) != width {
+                let message = format!("rows of VALUES have {} and {} columns", row.len(), width.unwrap_or(0));
                 let at = row.first().map_or(values.span, |e| e.span);
                 return refuse(Reason::Rule { condition: "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", message }, at);
             }
-            let row = row.iter().map(|e| self.plain_expr(e, &Scope::default(), "VALUES")).collect::<Result<Vec<_>>>()?;
-            rows.push(row);
+            let mut exprs = Vec::new();
+            for e in &row {
+                let expr = self.plain_expr(e, &Scope::default(), "VALUES")?;
+                if expr.any(&|e| matches!(e, Expr::Call { function, .. } if super::is_volatile(function.0)) && !is_clock(e)) {
+                    let message = "a row of VALUES has to be known before any row: no random numbers".to_string();
+                    let condition = "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE";
+                    return refuse(Reason::Rule { condition, message }, e.span);
+                }
+                exprs.push(expr);
+            }
+            rows.push(exprs);
+        }
+        let width = width.unwrap_or(0);
+        if let Some(alias) = values.alias.as_ref().filter(|a| !a.columns.is_empty() && a.columns.len() != width) {
+            let message = format!("{} names for {width} columns of VALUES", alias.columns.len());
+            let condition = "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH";
+            return refuse(Reason::Rule { condition, message }, alias.columns[0].span);
         }
         let mut columns = Vec::new();
         for i in 0..width {
             let types: Vec<_> = rows.iter().map(|r: &Vec<Expr>| r[i].data_type()).collect();
-            let Some(t) = common_of(&types) else {
+            let Some(t) = types.iter().try_fold(DataType::Void, |so_far, t| tightest(&so_far, t)) else {
                 let message = format!("column {} of VALUES mixes types that do not go together", i + 1);
                 return refuse(Reason::Rule { condition: "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE", message }, values.span);
             };
@@ -218,15 +273,8 @@ impl Analyzer<'_> {
         condition: &JoinCondition,
         span: Span,
     ) -> Result<Relation> {
-        if let TableRef::Function { name, args, lateral: true, alias, span: at } = right {
-            if !matches!(kind, JoinKind::Inner | JoinKind::Cross | JoinKind::Left) {
-                let message = "a LATERAL function can only be joined by JOIN, CROSS JOIN or LEFT JOIN".to_string();
-                return refuse(Reason::Rule { condition: "UNSUPPORTED_FEATURE.LATERAL_JOIN_USING", message }, span);
-            }
-            return self.lateral_function(left, name, args, alias.as_ref(), kind == JoinKind::Left, *at);
-        }
-        if let TableRef::Subquery { lateral: true, span: at, .. } = right {
-            return refuse(Reason::NotBuilt { what: "LATERAL before a sub-query".to_string() }, *at);
+        if self.is_lateral(right) {
+            return self.lateral(left, right, kind, condition, span);
         }
         let (right_plan, right_scope) = self.table(right)?;
         let (left_plan, left_scope) = left;
@@ -238,12 +286,17 @@ impl Analyzer<'_> {
         let both = left_scope.clone().join(right_scope.clone());
         let predicate = match condition {
             JoinCondition::On(e) => {
-                let mut env = Env::plain(both.clone(), "INVALID_WHERE_CONDITION", "JOIN");
+                let mut env = Env::plain(both.clone(), "UNSUPPORTED_EXPR_FOR_OPERATOR", "JOIN");
                 let condition = self.condition(e, "JOIN", &mut env)?;
                 if env.has_windows() {
                     let message = "a window cannot be made in the condition of a join: make it a column of each side first, as in \
                                    (SELECT window(ts, '10 seconds') AS w, … FROM …) AS a";
                     return refuse(Reason::Rule { condition: "UNRESOLVED_COLUMN.WITH_SUGGESTION", message: message.to_string() }, e.span);
+                }
+                if let Some(tied) = env.joins.first() {
+                    let condition = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_EXPRESSION_IN_JOIN_CONDITION";
+                    let message = "a sub-query in ON cannot look at both sides of the join; put it into WHERE".to_string();
+                    return refuse(Reason::Subquery { condition, message }, tied.span);
                 }
                 Some(condition)
             }
@@ -311,90 +364,6 @@ impl Analyzer<'_> {
         (plan, Scope { columns })
     }
 
-    /// `JOIN LATERAL explode(x) AS t(a)`
-    fn lateral_function(
-        &mut self,
-        (plan, scope): Relation,
-        name: &ast::Ident,
-        args: &[ast::Argument],
-        alias: Option<&ast::TableAlias>,
-        outer: bool,
-        span: Span,
-    ) -> Result<Relation> {
-        let qualifier = alias.map(|a| a.name.clone()).unwrap_or_else(|| name.clone());
-        let columns = alias.map(|a| a.columns.clone()).unwrap_or_default();
-        let call = ast::Call {
-            name: name.clone(),
-            distinct: false,
-            args: args.to_vec(),
-            filter: None,
-            ignore_nulls: None,
-            within_group: vec![],
-            over: None,
-        };
-        let generator = ast::Expr { kind: ast::ExprKind::Call(Box::new(call)), span };
-        self.lateral_view((plan, scope), &ast::LateralView { outer, generator, table: qualifier, columns, span })
-    }
-
-    /// `range(…)`, `explode(…)` of constants, `queries()`, `progress('q')`.
-    fn table_function(
-        &mut self,
-        one_row: Relation,
-        name: &ast::Ident,
-        args: &[ast::Argument],
-        alias: Option<&ast::TableAlias>,
-        span: Span,
-    ) -> Result<Relation> {
-        let lower = name.name.to_ascii_lowercase();
-        if (self.settings.system_tables)(&lower, &[]).is_some() {
-            let mut values = Vec::new();
-            for argument in args {
-                let expr = self.plain_expr(&argument.value, &Scope::default(), "FROM")?;
-                values.push(self.constant(&expr, argument.value.span)?);
-            }
-            let fields = (self.settings.system_tables)(&lower, &values).unwrap_or_default();
-            let columns: Vec<_> = fields.into_iter().map(|f| self.column(f.name, f.data_type)).collect();
-            let scope = Scope::of(columns.clone(), Some(&name.name));
-            return self.aliased((LogicalPlan::System { function: lower, args: values, columns }, scope), alias, span);
-        }
-        if lower == "range" {
-            let mut numbers = Vec::new();
-            for argument in args {
-                let expr = self.plain_expr(&argument.value, &Scope::default(), "FROM")?;
-                match self.constant(&expr, argument.value.span)? {
-                    Value::Int(n) => numbers.push(n),
-                    _ => {
-                        return self.unexpected(
-                            "range",
-                            numbers.len() + 1,
-                            "a whole number".to_string(),
-                            expr.data_type(),
-                            argument.value.span,
-                        );
-                    }
-                }
-            }
-            let (start, end, step) = match numbers.as_slice() {
-                [end] => (0, *end, 1),
-                [start, end] => (*start, *end, 1),
-                [start, end, step] | [start, end, step, _] if *step != 0 => (*start, *end, *step),
-                _ => {
-                    let expected = "an end, or a start and an end and perhaps a step".to_string();
-                    return refuse(Reason::WrongArgumentCount { function: "range".to_string(), expected, found: args.len() }, span);
-                }
-            };
-            let column = self.column("id", DataType::BigInt);
-            let scope = Scope::of(vec![column.clone()], Some("range"));
-            return self.aliased((LogicalPlan::Range { start, end, step, column }, scope), alias, span);
-        }
-        if crate::plan::functions::find(&lower).is_some_and(|f| f.kind == crate::plan::functions::Kind::Generator) {
-            return self.lateral_function(one_row, name, args, alias, false, span);
-        }
-        let known = ["range", "explode", "posexplode", "inline", "stack", "queries", "progress"].map(str::to_string).to_vec();
-        let reason = Reason::UnresolvedFunction { name: name.name.clone(), known };
-        refuse(reason, name.span)
-    }
-
     pub(super) fn sampled(&mut self, (plan, scope): Relation, sample: &ast::Sample) -> Result<Relation> {
         let plan = match sample.amount {
             ast::SampleAmount::Rows(n) => LogicalPlan::Limit { input: Box::new(plan), limit: Some(n), offset: 0 },
@@ -404,7 +373,7 @@ impl Analyzer<'_> {
             }
             ast::SampleAmount::Percent(_) => {
                 let message = "a sample is between 0 and 100 percent".to_string();
-                return refuse(Reason::Rule { condition: "_LEGACY_ERROR_TEMP_0064", message }, sample.span);
+                return refuse(Reason::Rule { condition: "INVALID_TABLESAMPLE_FRACTION", message }, sample.span);
             }
         };
         Ok((plan, scope))
@@ -418,7 +387,8 @@ impl Analyzer<'_> {
         for (exprs, alias) in &unpivot.columns {
             let resolved = exprs.iter().map(|e| self.plain_expr(e, &scope, "UNPIVOT")).collect::<Result<Vec<_>>>()?;
             if resolved.len() != unpivot.values.len() {
-                return refuse(Reason::AliasCount { aliases: resolved.len(), columns: unpivot.values.len() }, unpivot.span);
+                let message = format!("UNPIVOT names {} values, and an entry has {} columns", unpivot.values.len(), resolved.len());
+                return refuse(Reason::Rule { condition: "UNPIVOT_VALUE_SIZE_MISMATCH", message }, unpivot.span);
             }
             let label = alias
                 .as_ref()
@@ -432,7 +402,7 @@ impl Analyzer<'_> {
         columns.push(self.column(unpivot.name.name.clone(), DataType::String));
         for (i, value) in unpivot.values.iter().enumerate() {
             let types: Vec<_> = entries.iter().map(|(e, _)| e[i].data_type()).collect();
-            let Some(t) = common_of(&types) else {
+            let Some(t) = types.iter().try_fold(DataType::Void, |so_far, t| tightest(&so_far, t)) else {
                 let message = "the columns of UNPIVOT do not share a type".to_string();
                 return refuse(Reason::Rule { condition: "UNPIVOT_VALUE_DATA_TYPE_MISMATCH", message }, unpivot.span);
             };
@@ -462,4 +432,23 @@ impl Analyzer<'_> {
 fn natural_columns(left: &Scope, right: &Scope) -> Vec<ast::Ident> {
     let shared = visible(left).into_iter().filter(|l| visible(right).iter().any(|r| same(&l.name, &r.name)));
     shared.map(|c| ast::Ident { name: c.name, span: Span::default() }).collect()
+}
+
+/// `VALUES struct(1, 'a')`: the struct's items are the row.
+fn struct_items(e: &ast::Expr) -> Option<Vec<ast::Expr>> {
+    match &e.kind {
+        ast::ExprKind::Call(call) if call.name.name.eq_ignore_ascii_case("struct") && call.over.is_none() => {
+            Some(call.args.iter().map(|a| a.value.clone()).collect())
+        }
+        ast::ExprKind::Call(call) if call.name.name.eq_ignore_ascii_case("named_struct") => {
+            Some(call.args.iter().skip(1).step_by(2).map(|a| a.value.clone()).collect())
+        }
+        _ => None,
+    }
+}
+
+/// A function whose value is fixed when the query starts.
+fn is_clock(e: &Expr) -> bool {
+    let Expr::Call { function, .. } = e else { return false };
+    !matches!(function.0, "rand" | "randn" | "random" | "uuid" | "shuffle" | "monotonically_increasing_id" | "randstr" | "uniform")
 }

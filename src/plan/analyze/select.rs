@@ -1,7 +1,8 @@
 //! The SELECT block: select list, generators, DISTINCT, ORDER BY of a select.
 
-use super::query::{ordinal, sort_key};
-use super::{Aggregates, Analyzer, Env, Relation, Result, refuse};
+use super::query::{NOT_IN_SORT, all_columns, has_map, map_column, ordinal, sort_key};
+use super::tree::{children, name_windows};
+use super::{Aggregates, AnalysisError, Analyzer, Env, Relation, Result, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, ExprKind};
 use crate::plan::error::Reason;
@@ -9,6 +10,7 @@ use crate::plan::expr::{Expr, NamedExpr, SortKey};
 use crate::plan::logical::{Column, LogicalPlan};
 use crate::plan::naming::name_of;
 use crate::plan::scope::{Scope, same};
+use crate::types::{DataType, Field, Value};
 
 /// One output column before it is placed, or the columns of a generator.
 pub(super) enum Item {
@@ -18,6 +20,13 @@ pub(super) enum Item {
 
 impl Analyzer<'_> {
     pub(super) fn select(&mut self, select: &ast::Select, order: &[ast::SortItem]) -> Result<Relation> {
+        if !select.windows.is_empty() {
+            let mut spelt_out = ast::Select { windows: vec![], ..select.clone() };
+            for e in spelt_out.items.iter_mut().map(|i| &mut i.expr).chain(&mut spelt_out.qualify) {
+                name_windows(e, &select.windows);
+            }
+            return self.select(&spelt_out, order);
+        }
         let mut relation = self.from(&select.from)?;
         for view in &select.lateral_views {
             relation = self.lateral_view(relation, view)?;
@@ -30,31 +39,36 @@ impl Analyzer<'_> {
 
     /// The select list and what follows it, over a relation: a whole SELECT's, or the input of `|> SELECT`.
     pub(super) fn select_over(&mut self, (plan, scope): Relation, select: &ast::Select, order: &[ast::SortItem]) -> Result<Relation> {
-        let aggregates = select.group_by.is_some()
-            || select.having.is_some()
-            || select.items.iter().any(|i| has_aggregate(&i.expr))
-            || order.iter().any(|o| has_aggregate(&o.expr));
+        let aggregates = select.group_by.is_some() || select.having.is_some() || select.items.iter().any(|i| has_aggregate(&i.expr));
         if aggregates {
             return self.aggregated(plan, scope, select, order);
         }
         let mut env = Env::new(scope, Aggregates::Allowed);
         let items = self.items(&select.items, &mut env)?;
-        let plan = self.place_windows(plan, &mut env);
+        let plan = self.place_windows(plan, &mut env)?;
         let (plan, mut exprs) = self.generated_below(plan, items);
-        let (plan, qualify) = self.windowed(plan, &mut exprs, select.qualify.as_ref(), &mut env)?;
-        let plan = match qualify {
-            Some(predicate) => LogicalPlan::Filter { input: Box::new(plan), predicate },
-            None => plan,
-        };
-        let keys = self.order_keys(order, &mut exprs, &mut env, &mut |_, expr| Ok(expr))?;
-        self.projected(plan, exprs, keys, select.distinct)
+        env.aggregates = Aggregates::Forbidden(NOT_IN_SORT, "a clause without GROUP BY");
+        let qualify = select.qualify.as_ref().map(|q| self.condition(q, "QUALIFY", &mut env)).transpose()?;
+        let keys = self.order_keys(order, &mut exprs, &mut env, select.distinct, &mut |_, expr| Ok(expr))?;
+        let plan = self.windowed(plan, &mut exprs, qualify, select.span)?;
+        self.projected(plan, exprs, keys, select.distinct, &env.scope)
     }
 
     /// Project, DISTINCT and sort; sort keys that are no output column ride along and are dropped again.
-    pub(super) fn projected(&mut self, plan: LogicalPlan, exprs: Vec<NamedExpr>, keys: OrderKeys, distinct: bool) -> Result<Relation> {
+    pub(super) fn projected(
+        &mut self,
+        plan: LogicalPlan,
+        exprs: Vec<NamedExpr>,
+        keys: OrderKeys,
+        distinct: bool,
+        below: &Scope,
+    ) -> Result<Relation> {
         let outputs = exprs.len() - keys.extra;
         let mut plan = LogicalPlan::Project { input: Box::new(plan), exprs };
         if distinct {
+            if let Some(column) = plan.columns().iter().find(|c| has_map(&c.data_type)) {
+                return refuse(map_column(column), Span::default());
+            }
             plan = self.distinct(plan);
         }
         let mut columns = plan.columns();
@@ -65,25 +79,24 @@ impl Analyzer<'_> {
             columns.truncate(outputs);
             plan = LogicalPlan::Project { input: Box::new(plan), exprs: super::keep(&columns) };
         }
-        let scope = Scope::of(plan.columns(), None);
+        let mut scope = Scope::of(plan.columns(), None);
+        // A plain column is still known by its relation's name.
+        for visible in &mut scope.columns {
+            let known = below.columns.iter().find(|v| v.column.id == visible.column.id && v.column.name == visible.column.name);
+            visible.qualifier = known.and_then(|v| v.qualifier.clone());
+        }
         Ok((plan, scope))
-    }
-
-    /// A select list without aggregates; the input's columns ride along unseen, for a correlated condition above.
-    pub(super) fn project_items(&mut self, plan: LogicalPlan, scope: Scope, items: &[ast::SelectItem]) -> Result<Relation> {
-        let mut env = Env::new(scope.clone(), Aggregates::Allowed);
-        let items = self.items(items, &mut env)?;
-        let plan = self.place_windows(plan, &mut env);
-        let (plan, mut exprs) = self.generated_below(plan, items);
-        let outputs: Vec<_> = exprs.iter().map(|e| Column { id: e.id, name: e.name.clone(), data_type: e.expr.data_type() }).collect();
-        let missing: Vec<_> = plan.columns().into_iter().filter(|c| !exprs.iter().any(|e| e.id == c.id)).collect();
-        exprs.extend(super::keep(&missing));
-        let plan = LogicalPlan::Project { input: Box::new(plan), exprs };
-        Ok((plan, Scope::of(outputs, None)))
     }
 
     /// The select list, stars expanded, each item an alias for those to its right.
     pub(super) fn items(&mut self, items: &[ast::SelectItem], env: &mut Env) -> Result<Vec<Item>> {
+        env.in_list = true;
+        let out = self.items_in_list(items, env);
+        env.in_list = false;
+        out
+    }
+
+    fn items_in_list(&mut self, items: &[ast::SelectItem], env: &mut Env) -> Result<Vec<Item>> {
         let mut out = Vec::new();
         for item in items {
             match &item.expr.kind {
@@ -112,9 +125,11 @@ impl Analyzer<'_> {
     }
 
     fn plain_item(&mut self, item: &ast::SelectItem, env: &mut Env) -> Result<Item> {
-        let expr = self.expr(&item.expr, env)?;
+        let spelt_out = self.spelt_out(&item.expr, env)?;
+        let tree = spelt_out.as_ref().unwrap_or(&item.expr);
+        let expr = self.expr(tree, env)?;
         let name = match item.aliases.as_slice() {
-            [] => name_of(&item.expr),
+            [] => crate::plan::naming::name_of_typed(tree, &expr),
             [one] => one.name.clone(),
             many => return refuse(Reason::AliasCount { aliases: many.len(), columns: 1 }, many[0].span),
         };
@@ -122,6 +137,66 @@ impl Analyzer<'_> {
             env.aliases.push((name.clone(), expr.clone()));
         }
         Ok(Item::Plain { name, expr, span: item.expr.span })
+    }
+
+    /// The expression with stars in calls as the columns they stand for, and parameters as their values; `None` where there
+    /// are none.
+    pub(super) fn spelt_out(&mut self, e: &ast::Expr, env: &mut Env) -> Result<Option<ast::Expr>> {
+        if !super::tree::has_shorthand(e) {
+            return Ok(None);
+        }
+        let mut tree = e.clone();
+        self.spell_out(&mut tree, env)?;
+        Ok(Some(tree))
+    }
+
+    fn spell_out(&mut self, e: &mut ast::Expr, env: &mut Env) -> Result<()> {
+        match &mut e.kind {
+            ExprKind::Parameter(name) => {
+                if let Some(value) = self.settings.parameters.get(name) {
+                    e.kind = ExprKind::Literal(Value::String(value.clone()), DataType::String);
+                }
+                return Ok(());
+            }
+            ExprKind::Call(call) if call.name.name.eq_ignore_ascii_case("identifier") => {
+                let parts = self.identifier_parts(&call.args, e.span)?;
+                e.kind = ExprKind::Name(parts);
+                return Ok(());
+            }
+            ExprKind::Call(call) => self.spell_stars(call, env)?,
+            _ => {}
+        }
+        for child in super::tree::children_mut(e) {
+            self.spell_out(child, env)?;
+        }
+        Ok(())
+    }
+
+    fn spell_stars(&mut self, call: &mut ast::Call, env: &mut Env) -> Result<()> {
+        let count = call.name.name.eq_ignore_ascii_case("count");
+        let mut args = Vec::new();
+        for argument in std::mem::take(&mut call.args) {
+            let ExprKind::Star { qualifier, except } = &argument.value.kind else {
+                args.push(argument);
+                continue;
+            };
+            if count && !call.distinct && except.is_empty() {
+                if !qualifier.is_empty() {
+                    let message = "count takes * alone, or columns by their names".to_string();
+                    let condition = "INVALID_USAGE_OF_STAR_WITH_TABLE_IDENTIFIER_IN_COUNT";
+                    return refuse(Reason::Rule { condition, message }, argument.value.span);
+                }
+                args.push(argument);
+                continue;
+            }
+            let span = argument.value.span;
+            for (name, _) in self.expand_star(qualifier, except, span, env)? {
+                let parts = qualifier.iter().cloned().chain([ast::Ident { name, span }]).collect();
+                args.push(ast::Argument { name: None, value: ast::Expr { kind: ExprKind::Name(parts), span } });
+            }
+        }
+        call.args = args;
+        Ok(())
     }
 
     /// What a star stands for: columns of the scope, of one relation, or members of a struct.
@@ -132,7 +207,9 @@ impl Analyzer<'_> {
         span: Span,
         env: &mut Env,
     ) -> Result<Vec<(String, Expr)>> {
-        let columns = match qualifier {
+        let names: Vec<&str> = qualifier.iter().map(|q| q.name.as_str()).chain(["*"]).collect();
+        let path = crate::plan::scope::path_length(&names);
+        let columns = match &qualifier[path..] {
             [] => env.scope.star(None),
             [one] => env.scope.star(Some(&one.name)),
             _ => None,
@@ -142,7 +219,7 @@ impl Analyzer<'_> {
             None => {
                 let base = self.name(qualifier, span, env)?;
                 match base.data_type() {
-                    crate::types::DataType::Struct(fields) => fields
+                    DataType::Struct(fields) => fields
                         .into_iter()
                         .enumerate()
                         .map(|(index, f)| (f.name, Expr::Field { expr: Box::new(base.clone()), index, data_type: f.data_type }))
@@ -155,12 +232,10 @@ impl Analyzer<'_> {
             }
         };
         for name in except {
-            let last = name.last().map(|n| n.name.as_str()).unwrap_or_default();
-            let before = out.len();
-            out.retain(|(n, _)| !same(n, last));
-            if out.len() == before {
+            let parts: Vec<&str> = name.iter().map(|n| n.name.as_str()).collect();
+            if !leave_out(&mut out, &parts, &env.scope) {
                 let at = name.last().map_or(span, |n| n.span);
-                return refuse(Reason::UnresolvedColumn { name: last.to_string(), visible: env.scope.listing() }, at);
+                return refuse(Reason::UnresolvedColumn { name: parts.join("."), visible: env.scope.listing() }, at);
             }
         }
         Ok(out)
@@ -193,7 +268,7 @@ impl Analyzer<'_> {
             return refuse(Reason::GeneratorNotAllowed { condition: "UNSUPPORTED_GENERATOR.NOT_GENERATOR", message }, view.generator.span);
         };
         if !view.columns.is_empty() && view.columns.len() != fields.len() {
-            return refuse(Reason::AliasCount { aliases: view.columns.len(), columns: fields.len() }, view.columns[0].span);
+            return refuse(generator_names(view.columns.len(), fields.len()), view.columns[0].span);
         }
         let names = fields.iter().enumerate().map(|(i, f)| view.columns.get(i).map_or(f.name.clone(), |c| c.name.clone()));
         let names: Vec<_> = names.collect();
@@ -209,23 +284,44 @@ impl Analyzer<'_> {
         order: &[ast::SortItem],
         exprs: &mut Vec<NamedExpr>,
         env: &mut Env,
+        distinct: bool,
         lower: &mut dyn FnMut(&mut Self, Expr) -> Result<Expr>,
     ) -> Result<OrderKeys> {
         let outputs: Vec<_> = exprs.iter().map(|e| Column { id: e.id, name: e.name.clone(), data_type: e.expr.data_type() }).collect();
         let mut found = OrderKeys { keys: Vec::new(), extra: 0 };
+        if let Some(all) = all_columns(order, &env.scope) {
+            found.keys = outputs.iter().map(|c| sort_key(all, c.expr())).collect();
+            return Ok(found);
+        }
         for item in order {
             if let Some(position) = ordinal(&item.expr) {
                 let column = self.by_position(position, "ORDER BY", &outputs, item.expr.span)?;
                 found.keys.push(sort_key(item, column.expr()));
                 continue;
             }
-            let mut over_output = Env::new(Scope::of(outputs.clone(), None), Aggregates::Forbidden("INVALID_WHERE_CONDITION", "ORDER BY"));
-            if let Ok(expr) = self.expr(&item.expr, &mut over_output) {
+            let mut over_output = Env::new(Scope::of(outputs.clone(), None), Aggregates::Forbidden(NOT_IN_SORT, "ORDER BY"));
+            let over = self.expr(&item.expr, &mut over_output);
+            if let Ok(expr) = over {
+                self.sortable(&expr, &over_output, item.expr.span)?;
                 found.keys.push(sort_key(item, expr));
                 continue;
             }
+            let visible = || outputs.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect();
+            let unresolved = |name: String, span| AnalysisError::new(Reason::UnresolvedColumn { name, visible: visible() }, span);
+            let joins = env.joins.len();
             let expr = self.expr(&item.expr, env)?;
-            let expr = lower(self, expr)?;
+            let expr = lower(self, expr).map_err(|error| match error.reason {
+                Reason::MissingAggregation { column } => unresolved(column, item.expr.span),
+                reason => AnalysisError::new(reason, error.span),
+            })?;
+            if distinct {
+                // Rows that DISTINCT made one have no other columns.
+                return Err(over.err().unwrap_or_else(|| unresolved(name_of(&item.expr), item.expr.span)));
+            }
+            if env.joins.len() > joins {
+                self.sortable(&expr, env, item.expr.span)?;
+            }
+            self.sortable(&expr, &over_output, item.expr.span)?;
             let column = match exprs.iter().find(|e| e.expr == expr) {
                 Some(known) => Expr::Column { id: known.id, name: known.name.clone(), data_type: expr.data_type() },
                 None => {
@@ -264,8 +360,55 @@ fn alias_names(defaults: &[String], item: &ast::SelectItem) -> Result<Vec<String
     match item.aliases.as_slice() {
         [] => Ok(defaults.to_vec()),
         aliases if aliases.len() == defaults.len() => Ok(aliases.iter().map(|a| a.name.clone()).collect()),
-        aliases => refuse(Reason::AliasCount { aliases: aliases.len(), columns: defaults.len() }, aliases[0].span),
+        aliases => refuse(generator_names(aliases.len(), defaults.len()), aliases[0].span),
     }
+}
+
+/// A generator's columns under too many or too few names.
+fn generator_names(names: usize, columns: usize) -> Reason {
+    let message = format!("{names} names for the {columns} columns that the generator gives");
+    Reason::GeneratorNotAllowed { condition: "UDTF_ALIAS_NUMBER_MISMATCH", message }
+}
+
+/// Takes what `parts` name out of a star's columns: a column, perhaps with its relation's name, or a member of a struct.
+fn leave_out(columns: &mut Vec<(String, Expr)>, parts: &[&str], scope: &Scope) -> bool {
+    let (first, rest) = match parts {
+        [] => return false,
+        [qualifier, rest @ ..] if !rest.is_empty() && scope.star(Some(qualifier)).is_some() => (rest[0], &rest[1..]),
+        [first, rest @ ..] => (*first, rest),
+    };
+    if rest.is_empty() {
+        let before = columns.len();
+        columns.retain(|(name, _)| !same(name, first));
+        return columns.len() < before;
+    }
+    let Some((_, expr)) = columns.iter_mut().find(|(name, _)| same(name, first)) else { return false };
+    match without_member(expr.clone(), rest) {
+        Some(smaller) => {
+            *expr = smaller;
+            true
+        }
+        None => false,
+    }
+}
+
+/// The struct without the member that `path` leads to; of NULL a struct of NULLs, as in Spark.
+fn without_member(value: Expr, path: &[&str]) -> Option<Expr> {
+    let DataType::Struct(fields) = value.data_type() else { return None };
+    let first = path.first()?;
+    let at = fields.iter().position(|f| same(&f.name, first))?;
+    let (mut args, mut kept) = (Vec::new(), Vec::new());
+    for (index, field) in fields.into_iter().enumerate() {
+        let member = Expr::Field { expr: Box::new(value.clone()), index, data_type: field.data_type };
+        let member = match index == at {
+            true if path.len() == 1 => continue,
+            true => without_member(member, &path[1..])?,
+            false => member,
+        };
+        kept.push(Field::new(field.name.clone(), member.data_type()));
+        args.extend([Expr::string(field.name), member]);
+    }
+    Some(Expr::call("named_struct", args, DataType::Struct(kept)))
 }
 
 /// Whether an aggregate stands anywhere in the expression, windows and sub-queries left out.
@@ -278,39 +421,5 @@ pub(super) fn has_aggregate(e: &ast::Expr) -> bool {
             aggregate || children(e).into_iter().any(has_aggregate)
         }
         _ => children(e).into_iter().any(has_aggregate),
-    }
-}
-
-/// The expressions directly below.
-pub(crate) fn children(e: &ast::Expr) -> Vec<&ast::Expr> {
-    match &e.kind {
-        ExprKind::Literal(..)
-        | ExprKind::TimestampLiteral(_)
-        | ExprKind::Name(_)
-        | ExprKind::Star { .. }
-        | ExprKind::Exists(_)
-        | ExprKind::ScalarSubquery(_)
-        | ExprKind::Interval(_)
-        | ExprKind::Parameter(_) => vec![],
-        ExprKind::Unary { expr, .. }
-        | ExprKind::InSubquery { expr, .. }
-        | ExprKind::IsNull { expr, .. }
-        | ExprKind::IsBoolean { expr, .. }
-        | ExprKind::Cast { expr, .. }
-        | ExprKind::Field { expr, .. }
-        | ExprKind::Lambda { body: expr, .. } => vec![expr],
-        ExprKind::Binary { left, right, .. } | ExprKind::IsDistinct { left, right, .. } => vec![left, right],
-        ExprKind::Between { expr, low, high, .. } => vec![expr, low, high],
-        ExprKind::InList { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
-        ExprKind::Like { expr, patterns, .. } => std::iter::once(&**expr).chain(patterns).collect(),
-        ExprKind::Case { operand, branches, otherwise } => {
-            operand.as_deref().into_iter().chain(branches.iter().flat_map(|(c, v)| [c, v])).chain(otherwise.as_deref()).collect()
-        }
-        ExprKind::Call(call) => {
-            let over = call.over.iter().flat_map(|o| o.partition_by.iter().chain(o.order_by.iter().map(|s| &s.expr)));
-            call.args.iter().map(|a| &a.value).chain(&call.filter).chain(call.within_group.iter().map(|s| &s.expr)).chain(over).collect()
-        }
-        ExprKind::Subscript { expr, index } => vec![expr, index],
-        ExprKind::Row(items) => items.iter().collect(),
     }
 }

@@ -8,7 +8,7 @@ use crate::plan::coerce::{cast, common, common_of};
 use crate::plan::error::Reason;
 use crate::plan::expr::Expr;
 use crate::plan::functions::{self, Kind};
-use crate::plan::naming::{name_of, spell};
+use crate::plan::naming::{member_name, spell};
 use crate::types::{DataType, Field, Value};
 
 /// The type that `int(x)`, `string(x)` … cast to.
@@ -78,9 +78,13 @@ impl Analyzer<'_> {
                 let args = self.plain_arguments(call, env)?;
                 self.coalesce(args, e)?
             }
-            "if" | "iff" => {
+            "if" => {
                 want(3, "3 arguments")?;
-                let condition = self.boolean(&call.args[0].value, env)?;
+                let condition = self.expr(&call.args[0].value, env)?;
+                let condition = match condition.data_type() {
+                    DataType::Boolean | DataType::Void => cast(condition, &DataType::Boolean),
+                    found => return self.unexpected(&spell(e), 1, "BOOLEAN".to_string(), found, call.args[0].value.span),
+                };
                 let (then, otherwise) = (self.expr(&call.args[1].value, env)?, self.expr(&call.args[2].value, env)?);
                 self.case_of(vec![(condition, then)], Some(otherwise), e.span)?
             }
@@ -237,7 +241,7 @@ impl Analyzer<'_> {
             let expanded = self.expand_star(qualifier, except, e.span, env)?;
             return Ok(expanded.into_iter().map(|(name, expr)| (expr, Some(name))).collect());
         }
-        let named = matches!(e.kind, ast::ExprKind::Name(_) | ast::ExprKind::Field { .. }).then(|| name_of(e));
+        let named = matches!(e.kind, ast::ExprKind::Name(_) | ast::ExprKind::Field { .. }).then(|| member_name(e));
         Ok(vec![(self.expr(e, env)?, named)])
     }
 
@@ -271,6 +275,10 @@ impl Analyzer<'_> {
             None => refuse(Reason::DifferentTypes { what: format!("the {what} of a map"), types }, e.span),
         };
         let (key, value) = (unified(side(0), "keys")?, unified(side(1), "values")?);
+        if super::query::has_map(&key) {
+            let message = format!("the keys of a map cannot be or hold maps, and these are {}", key.sql());
+            return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_MAP_KEY_TYPE", message }, e.span);
+        }
         let args = args.into_iter().enumerate().map(|(i, a)| cast(a, if i % 2 == 0 { &key } else { &value })).collect();
         Ok(Expr::call("map", args, DataType::map(key.clone(), value.clone())))
     }
@@ -448,7 +456,7 @@ fn concat_type(args: &[Expr]) -> Option<DataType> {
 
 /// `struct(a, b + 1)`: members take the names of plain columns, else `col1`, `col2`, …
 pub(super) fn struct_of(items: Vec<(Expr, &ast::Expr)>) -> Expr {
-    let named = |e: &ast::Expr| matches!(e.kind, ast::ExprKind::Name(_) | ast::ExprKind::Field { .. }).then(|| name_of(e));
+    let named = |e: &ast::Expr| matches!(e.kind, ast::ExprKind::Name(_) | ast::ExprKind::Field { .. }).then(|| member_name(e));
     named_struct(items.into_iter().map(|(expr, e)| (named(e), expr)).collect())
 }
 

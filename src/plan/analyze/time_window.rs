@@ -54,9 +54,9 @@ impl Window {
 
 impl Analyzer<'_> {
     /// Puts the windows and tied sub-queries that `env` met below the node at hand, and the windows' columns in sight.
-    pub(super) fn place_windows(&mut self, mut plan: LogicalPlan, env: &mut Env) -> LogicalPlan {
-        for (right, condition) in std::mem::take(&mut env.joins) {
-            plan = LogicalPlan::Join { left: Box::new(plan), right: Box::new(right), kind: ast::JoinKind::Left, condition };
+    pub(super) fn place_windows(&mut self, mut plan: LogicalPlan, env: &mut Env) -> Result<LogicalPlan> {
+        for tied in std::mem::take(&mut env.joins) {
+            plan = self.tie(plan, tied)?;
         }
         for window in env.windows.clone() {
             let known = env.scope.columns.iter().any(|v| v.column.id == window.column().id);
@@ -71,7 +71,7 @@ impl Analyzer<'_> {
                 Window::Session { time, gap, column } => LogicalPlan::SessionWindow { input: Box::new(plan), time, gap, column },
             };
         }
-        plan
+        Ok(plan)
     }
 
     fn meet(&mut self, window: Window, env: &mut Env, span: Span) -> Result<Expr> {

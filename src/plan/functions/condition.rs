@@ -120,7 +120,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row("zeroifnull", &[], ONE, Returns::Special, "The value, or 0 where it is NULL.", "SELECT zeroifnull(NULL)", "zeroifnull"),
     row(
         "if",
-        &["iff"],
+        &[],
         ONE,
         Returns::Special,
         "The second value where the first is TRUE, else the third.",
