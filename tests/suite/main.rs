@@ -18,6 +18,7 @@ mod headless;
 mod lang;
 mod lang_nesting;
 mod pty;
+mod queries_spark;
 mod query_tables;
 mod queue;
 mod rate;
