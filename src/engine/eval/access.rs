@@ -90,6 +90,7 @@ impl<T: NativeType> Cells for Numbers<'_, T> {
         self.validity
     }
 
+    #[inline]
     fn value(&self, index: usize) -> T {
         self.values[index]
     }
@@ -106,6 +107,7 @@ impl<'a> Cells for Texts<'a> {
         self.0.validity()
     }
 
+    #[inline]
     fn value(&self, index: usize) -> &'a str {
         self.0.value(index)
     }
@@ -122,6 +124,7 @@ impl<'a> Cells for Bytes<'a> {
         self.0.validity()
     }
 
+    #[inline]
     fn value(&self, index: usize) -> &'a [u8] {
         self.0.value(index)
     }
@@ -138,6 +141,7 @@ impl Cells for Flags<'_> {
         self.0.validity()
     }
 
+    #[inline]
     fn value(&self, index: usize) -> bool {
         self.0.value(index)
     }
@@ -154,6 +158,7 @@ impl Cells for Lists<'_> {
         self.array.validity()
     }
 
+    #[inline]
     fn value(&self, index: usize) -> (usize, usize) {
         self.array.offsets().start_end(index)
     }

@@ -1,16 +1,17 @@
 //! GROUP BY and DISTINCT: one pass over the batch's rows into the table of groups.
 //!
 //! Keys and arguments are computed and hashed per piece, in parallel; then each worker takes the rows of its
-//! partitions in. Late rows are dropped, and counted, before they touch a group.
+//! partitions in. That goes on in waves of some pieces, so that a big batch never lies in memory whole. Late rows are
+//! dropped, and counted, before they touch a group.
 
 use super::late::{LateNote, in_time};
-use super::{BatchContext, Flow, KeptRows, Operator, Task, run_each};
+use super::{BatchContext, Flow, KeptRows, Operator, Task, run_each, waves};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
 use crate::engine::state::{Emit, Listed, Prepared, StateTable};
-use crate::engine::{EngineError, Frame};
+use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::Column;
 use crate::progress::{StateOperatorProgress, WindowGroups};
@@ -126,6 +127,8 @@ pub struct AggregateOperator {
     closes: bool,
     bounded: bool,
     dropped: u64,
+    /// Of the last batch.
+    resources: Option<Resources>,
 }
 
 impl AggregateOperator {
@@ -145,7 +148,7 @@ impl AggregateOperator {
             table.count_windows();
         }
         let ids = columns.iter().map(|c| c.id).collect();
-        Ok(AggregateOperator { preparation, table, ids, names: names(columns), emit, closes, bounded, dropped: 0 })
+        Ok(AggregateOperator { preparation, table, ids, names: names(columns), emit, closes, bounded, dropped: 0, resources: None })
     }
 }
 
@@ -156,12 +159,16 @@ impl Operator for AggregateOperator {
 
     fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
         let (partitions, dropped, rows) = (self.table.partitions(), AtomicU64::new(0), AtomicU64::new(0));
-        let prepared = run_each(inputs.remove(0), context, |frame| {
-            rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
-            self.preparation.prepare(frame, partitions, context, &dropped)
-        })?;
+        self.table.begin();
+        for wave in waves(inputs.remove(0), context) {
+            let prepared = run_each(wave, context, |frame| {
+                rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
+                self.preparation.prepare(frame, partitions, context, &dropped)
+            })?;
+            self.table.update(&prepared, context.resources.pool())?;
+        }
         self.dropped = dropped.into_inner();
-        self.table.update(&prepared, context.resources.pool())?;
+        self.resources = Some(context.resources.clone());
         if let (true, Some(until)) = (self.closes, context.evict) {
             self.table.close(until);
         }
@@ -171,7 +178,7 @@ impl Operator for AggregateOperator {
     }
 
     fn commit(&mut self) {
-        self.table.commit();
+        self.table.commit(self.resources.as_ref().map(Resources::pool));
     }
 
     fn rollback(&mut self) {

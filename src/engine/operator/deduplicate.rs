@@ -118,7 +118,7 @@ impl Operator for Deduplicate {
     }
 
     fn commit(&mut self) {
-        self.table.commit();
+        self.table.commit(None);
     }
 
     fn rollback(&mut self) {

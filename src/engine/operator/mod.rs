@@ -31,6 +31,9 @@ use polars::prelude::Series;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Pieces of a wave for each worker: as many as sources aim for.
+const PIECES_PER_WORKER: usize = 2;
+
 /// What is fixed for one batch.
 #[derive(Clone)]
 pub struct BatchContext {
@@ -142,6 +145,14 @@ pub fn run_each<T: Send>(
         then(task()?)
     };
     context.resources.pool().map(tasks, work).into_iter().collect()
+}
+
+/// The pieces in lots that are worked off one after the other, where all of them at once would take too much memory:
+/// some for each worker, so that uneven ones even out.
+pub fn waves<T>(pieces: Vec<T>, context: &BatchContext) -> impl Iterator<Item = Vec<T>> + use<T> {
+    let size = context.resources.pool().width() * PIECES_PER_WORKER;
+    let mut pieces = pieces.into_iter();
+    std::iter::from_fn(move || Some(pieces.by_ref().take(size).collect::<Vec<T>>()).filter(|wave| !wave.is_empty()))
 }
 
 /// Runs the pieces of one input and puts them together; `None` without any piece.

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-/// A bucket is 2^22 microseconds, about four seconds.
-const BUCKET_BITS: u32 = 22;
+/// A bucket is 2^20 microseconds, about a second.
+const BUCKET_BITS: u32 = 20;
 
 /// Slots by time in microseconds.
 #[derive(Default)]
@@ -15,11 +15,21 @@ pub struct ExpiryIndex {
     entries: usize,
 }
 
+/// Each entry is the time within the bucket and the slot, in one number that sorts by both.
 #[derive(Default)]
 struct Bucket {
-    entries: Vec<(i64, u32)>,
+    entries: Vec<u64>,
     /// Latest first, so that the earliest can be popped.
     sorted: bool,
+}
+
+fn pack(time: i64, slot: u32) -> u64 {
+    let within = time & ((1 << BUCKET_BITS) - 1);
+    within.unsigned_abs() << 32 | u64::from(slot)
+}
+
+fn unpack(bucket: i64, entry: u64) -> (i64, u32) {
+    ((bucket << BUCKET_BITS) | (entry >> 32).cast_signed(), entry as u32)
 }
 
 impl ExpiryIndex {
@@ -34,7 +44,7 @@ impl ExpiryIndex {
                 held = Some((key, self.buckets.remove(&key).unwrap_or_default()));
             }
             if let Some((_, bucket)) = &mut held {
-                bucket.entries.push((time, slot));
+                bucket.entries.push(pack(time, slot));
                 bucket.sorted = false;
                 self.entries += 1;
             }
@@ -48,43 +58,41 @@ impl ExpiryIndex {
         }
     }
 
-    /// Takes out everything at or before `until`.
+    /// Takes out everything at or before `until`, in order of time.
     pub fn pop_until(&mut self, until: i64) -> Vec<(i64, u32)> {
         let mut out = Vec::new();
         let cut = until >> BUCKET_BITS;
         while let Some(mut first) = self.buckets.first_entry() {
-            if *first.key() < cut {
-                out.append(&mut first.get_mut().entries);
-                first.remove();
-                continue;
+            let key = *first.key();
+            if key > cut {
+                break;
             }
-            if *first.key() == cut {
-                let bucket = first.get_mut();
-                if !bucket.sorted {
-                    bucket.entries.sort_unstable_by(|a, b| b.cmp(a));
-                    bucket.sorted = true;
-                }
-                let kept = bucket.entries.partition_point(|(time, _)| *time > until);
-                out.extend(bucket.entries.drain(kept..).rev());
-                if bucket.entries.is_empty() {
-                    first.remove();
-                }
+            let bucket = first.get_mut();
+            if !bucket.sorted {
+                // Slots of one window come in order already, for which this is one pass.
+                bucket.entries.sort_unstable_by(|a, b| b.cmp(a));
+                bucket.sorted = true;
             }
-            break;
+            let kept = if key < cut { 0 } else { bucket.entries.partition_point(|e| unpack(key, *e).0 > until) };
+            out.extend(bucket.entries.drain(kept..).rev().map(|e| unpack(key, e)));
+            if !bucket.entries.is_empty() {
+                break;
+            }
+            first.remove();
         }
         self.entries -= out.len();
         out
     }
 
     /// Every entry.
-    pub fn iter(&self) -> impl Iterator<Item = (i64, u32)> + '_ {
-        self.buckets.values().flat_map(|bucket| bucket.entries.iter().copied())
+    pub fn iter(&self) -> impl Iterator<Item = (i64, u32)> {
+        self.buckets.iter().flat_map(|(key, bucket)| bucket.entries.iter().map(|entry| unpack(*key, *entry)))
     }
 
     /// Forgets the slots for which `keep` is false; walks everything.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         for bucket in self.buckets.values_mut() {
-            bucket.entries.retain(|(_, slot)| keep(*slot));
+            bucket.entries.retain(|entry| keep(*entry as u32));
         }
         self.buckets.retain(|_, bucket| !bucket.entries.is_empty());
         self.entries = self.buckets.values().map(|b| b.entries.len()).sum();
@@ -92,7 +100,7 @@ impl ExpiryIndex {
 
     /// Bytes of memory in use, about.
     pub fn bytes(&self) -> usize {
-        self.entries * 20 + self.buckets.len() * 64
+        self.entries * 12 + self.buckets.len() * 64
     }
 }
 

@@ -1,19 +1,21 @@
-//! Keys → slots: a hash table of slot numbers beside the keys themselves.
+//! Keys → slots: an index of slot numbers by hash beside the keys themselves.
 //!
-//! An entry is the hash's 32 bits and the slot: growing the table needs no key, and most misses need
-//! none either. Single integers lie in a vector by slot, everything else as bytes in one arena.
+//! An entry is the hash's 32 bits and the slot: growing the index needs no key, and most misses need
+//! none either. Single integers lie in a list by slot, everything else as bytes in an arena.
 
+use super::arena::{Arena, Wanted};
 use super::codec;
+use super::index::HashIndex;
+use super::slots::Slots;
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
 use crate::engine::eval::access::{self, Cells, number_series};
 use crate::types::DataType;
 use ahash::RandomState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use polars::prelude::{self as pl, PlSmallStr, Series};
 use polars_arrow::array::MutableBinaryViewArray;
 use polars_arrow::bitmap::{Bitmap, BitmapBuilder};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
 /// How the keys of one table are kept; follows from their types.
@@ -43,13 +45,16 @@ static HASH: LazyLock<RandomState> = LazyLock::new(|| RandomState::with_seeds(0x
 const NULL_HASH: u32 = 0x9E37_79B9;
 
 /// The upper half: what chooses the partition stands above what the table uses.
+#[inline]
 fn half(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// The 64 bits hashbrown wants, from our 32.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+#[inline]
+fn hash_bytes(bytes: &[u8]) -> u32 {
+    let mut hasher = HASH.build_hasher();
+    hasher.write(bytes);
+    half(hasher.finish())
 }
 
 impl KeyKind {
@@ -78,13 +83,13 @@ impl KeyKind {
             }
             KeyKind::Text => {
                 let texts = access::texts(&columns[0])?;
-                let mut hashes: Vec<u32> = texts.0.values_iter().map(|v| half(HASH.hash_one(v.as_bytes()))).collect();
+                let mut hashes: Vec<u32> = texts.0.values_iter().map(|v| hash_bytes(v.as_bytes())).collect();
                 mark_nulls(&mut hashes, texts.validity());
                 KeyBatch::Text { values: columns[0].clone(), hashes }
             }
             KeyKind::Rows(types) => {
                 let encoded = codec::encode(columns, types, rows)?;
-                let hashes = (0..rows).map(|i| half(HASH.hash_one(encoded.row(i)))).collect();
+                let hashes = (0..rows).map(|i| hash_bytes(encoded.row(i))).collect();
                 KeyBatch::Rows { rows: encoded, hashes }
             }
         })
@@ -134,23 +139,17 @@ impl KeyBatch {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Slot {
-    hash: u32,
-    slot: u32,
-}
-
 /// Where keys live, slot by slot.
 enum Store {
     Global,
-    Integers(Vec<i64>),
-    Bytes { arena: Vec<u8>, spans: Vec<(u64, u32)>, garbage: usize },
+    Integers(Slots<i64>),
+    Bytes(Arena),
 }
 
 /// A table from keys to slots. Slots of removed keys are given out again.
 pub struct Keys {
     kind: KeyKind,
-    table: HashTable<Slot>,
+    index: HashIndex,
     store: Store,
     null: Option<u32>,
     free: Vec<u32>,
@@ -162,10 +161,10 @@ impl Keys {
     pub fn new(kind: KeyKind) -> Keys {
         let store = match kind {
             KeyKind::Global => Store::Global,
-            KeyKind::Integer(_) => Store::Integers(Vec::new()),
-            KeyKind::Text | KeyKind::Rows(_) => Store::Bytes { arena: Vec::new(), spans: Vec::new(), garbage: 0 },
+            KeyKind::Integer(_) => Store::Integers(Slots::default()),
+            KeyKind::Text | KeyKind::Rows(_) => Store::Bytes(Arena::default()),
         };
-        Keys { kind, table: HashTable::new(), store, null: None, free: Vec::new(), slots: 0 }
+        Keys { kind, index: HashIndex::default(), store, null: None, free: Vec::new(), slots: 0 }
     }
 
     /// One more than the highest slot ever given out.
@@ -177,10 +176,10 @@ impl Keys {
     pub fn bytes(&self) -> usize {
         let store = match &self.store {
             Store::Global => 0,
-            Store::Integers(values) => values.capacity() * 8,
-            Store::Bytes { arena, spans, .. } => arena.capacity() + spans.capacity() * 16,
+            Store::Integers(values) => values.bytes(),
+            Store::Bytes(arena) => arena.bytes(),
         };
-        store + self.table.capacity() * 9 * 8 / 7 + self.free.capacity() * 4
+        store + self.index.bytes() + self.free.capacity() * 4
     }
 
     /// The slot of each of `rows`' keys; `visit` learns of each row's slot in turn and whether it is new.
@@ -225,8 +224,7 @@ impl Keys {
             KeyBatch::Integer { values, hashes } => {
                 let numbers = access::numbers::<i64>(values)?;
                 let Store::Integers(keys) = &self.store else { return Err(EngineError::internal("integer keys in a table of bytes")) };
-                let find =
-                    |key: i64, hash: u32| self.table.find(spread(hash), |e| e.hash == hash && keys[e.slot as usize] == key).map(|e| e.slot);
+                let find = |key: i64, hash: u32| self.index.find(hash, |slot| keys[slot as usize] == key);
                 (0..hashes.len()).map(|row| numbers.at(row).map_or(self.null, |key| find(key, hashes[row]))).collect()
             }
             KeyBatch::Text { values, hashes } => {
@@ -240,8 +238,9 @@ impl Keys {
     }
 
     fn find_bytes(&self, key: &[u8], hash: u32) -> Option<u32> {
-        let Store::Bytes { arena, spans, .. } = &self.store else { return None };
-        self.table.find(spread(hash), |e| e.hash == hash && span(arena, spans, e.slot) == key).map(|e| e.slot)
+        let Store::Bytes(arena) = &self.store else { return None };
+        let wanted = Wanted::new(key);
+        self.index.find(hash, |slot| arena.is(slot, &wanted))
     }
 
     fn upsert_null(&mut self) -> (u32, bool) {
@@ -251,8 +250,8 @@ impl Keys {
         let slot = next_slot(&mut self.free, &mut self.slots);
         match &mut self.store {
             Store::Global => {}
-            Store::Integers(keys) => put(keys, slot, 0),
-            Store::Bytes { spans, .. } => put(spans, slot, (0, 0)),
+            Store::Integers(keys) => keys.put(slot as usize, 0, &0),
+            Store::Bytes(arena) => arena.touch(slot),
         }
         self.null = Some(slot);
         (slot, true)
@@ -261,31 +260,24 @@ impl Keys {
     #[inline]
     fn upsert_integer(&mut self, key: i64, hash: u32) -> (u32, bool) {
         let Store::Integers(keys) = &mut self.store else { unreachable!("integer keys go with an integer store") };
-        match self.table.entry(spread(hash), |e| e.hash == hash && keys[e.slot as usize] == key, |e| spread(e.hash)) {
-            Entry::Occupied(entry) => (entry.get().slot, false),
-            Entry::Vacant(entry) => {
-                let slot = next_slot(&mut self.free, &mut self.slots);
-                entry.insert(Slot { hash, slot });
-                put(keys, slot, key);
-                (slot, true)
-            }
+        let make = || next_slot(&mut self.free, &mut self.slots);
+        let (slot, new) = self.index.upsert(hash, |slot| keys[slot as usize] == key, make);
+        if new {
+            keys.put(slot as usize, key, &0);
         }
+        (slot, new)
     }
 
     #[inline]
     fn upsert_bytes(&mut self, key: &[u8], hash: u32) -> (u32, bool) {
-        let Store::Bytes { arena, spans, .. } = &mut self.store else { unreachable!("byte keys go with an arena") };
-        match self.table.entry(spread(hash), |e| e.hash == hash && span(arena, spans, e.slot) == key, |e| spread(e.hash)) {
-            Entry::Occupied(entry) => (entry.get().slot, false),
-            Entry::Vacant(entry) => {
-                let slot = next_slot(&mut self.free, &mut self.slots);
-                entry.insert(Slot { hash, slot });
-                let start = arena.len() as u64;
-                arena.extend_from_slice(key);
-                put(spans, slot, (start, key.len() as u32));
-                (slot, true)
-            }
+        let Store::Bytes(arena) = &mut self.store else { unreachable!("byte keys go with an arena") };
+        let wanted = Wanted::new(key);
+        let make = || next_slot(&mut self.free, &mut self.slots);
+        let (slot, new) = self.index.upsert(hash, |slot| arena.is(slot, &wanted), make);
+        if new {
+            arena.put(slot, key);
         }
+        (slot, new)
     }
 
     /// Takes the keys of those slots out; the slots will be given out again.
@@ -295,41 +287,21 @@ impl Keys {
                 self.null = None;
             } else {
                 let hash = self.hash_of(*slot);
-                if let Ok(entry) = self.table.find_entry(spread(hash), |e| e.slot == *slot) {
-                    entry.remove();
-                }
-                if let Store::Bytes { spans, garbage, .. } = &mut self.store {
-                    *garbage += spans[*slot as usize].1 as usize;
-                    spans[*slot as usize] = (0, 0);
+                self.index.remove(hash, *slot);
+                if let Store::Bytes(arena) = &mut self.store {
+                    arena.remove(*slot);
                 }
             }
             self.free.push(*slot);
         }
-        self.compact();
     }
 
     fn hash_of(&self, slot: u32) -> u32 {
         match &self.store {
             Store::Global => 0,
             Store::Integers(keys) => half(HASH.hash_one(keys[slot as usize])),
-            Store::Bytes { arena, spans, .. } => half(HASH.hash_one(span(arena, spans, slot))),
+            Store::Bytes(arena) => hash_bytes(arena.get(slot)),
         }
-    }
-
-    /// Rewrites the arena when most of it is keys that were removed.
-    fn compact(&mut self) {
-        let Store::Bytes { arena, spans, garbage } = &mut self.store else { return };
-        if *garbage < 1 << 16 || *garbage * 2 < arena.len() {
-            return;
-        }
-        let mut packed = Vec::with_capacity(arena.len() - *garbage);
-        for (start, length) in spans.iter_mut() {
-            let at = *start as usize;
-            *start = packed.len() as u64;
-            packed.extend_from_slice(&arena[at..at + *length as usize]);
-        }
-        *arena = packed;
-        *garbage = 0;
     }
 
     /// Appends the key of a slot as bytes, the same in every run: a byte that says whether it is NULL, then the key.
@@ -344,9 +316,9 @@ impl Keys {
                 out.push(1);
                 out.extend_from_slice(&((keys[slot as usize] as u64) ^ (1 << 63)).to_be_bytes());
             }
-            Store::Bytes { arena, spans, .. } => {
+            Store::Bytes(arena) => {
                 out.push(1);
-                out.extend_from_slice(span(arena, spans, slot));
+                out.extend_from_slice(arena.get(slot));
             }
         }
     }
@@ -361,14 +333,14 @@ impl Keys {
                 let key = (u64::from_be_bytes(key.try_into().ok()?) ^ (1 << 63)) as i64;
                 Some(self.upsert_integer(key, half(HASH.hash_one(key))))
             }
-            (Store::Bytes { .. }, [1, key @ ..]) => Some(self.upsert_bytes(key, half(HASH.hash_one(key)))),
+            (Store::Bytes(_), [1, key @ ..]) => Some(self.upsert_bytes(key, hash_bytes(key))),
             _ => None,
         }
     }
 
     /// A number that is the same wherever keys hash the same.
     pub fn fingerprint() -> u64 {
-        HASH.hash_one(42i64) ^ HASH.hash_one(b"eddyline".as_slice()).rotate_left(1)
+        HASH.hash_one(42i64) ^ u64::from(hash_bytes(b"eddyline")).rotate_left(1)
     }
 
     /// The keys of those slots as columns.
@@ -378,19 +350,19 @@ impl Keys {
                 let values: Vec<i64> = slots.iter().map(|s| keys[*s as usize]).collect();
                 Ok(vec![number_series(values, self.without_null(slots)).cast(&physical(data_type))?])
             }
-            (KeyKind::Text, Store::Bytes { arena, spans, .. }) => {
+            (KeyKind::Text, Store::Bytes(arena)) => {
                 let mut out = MutableBinaryViewArray::<str>::with_capacity(slots.len());
                 for slot in slots {
                     if self.null == Some(*slot) {
                         out.push_null();
                     } else {
                         // Only whole strings were put in, so nothing is replaced here.
-                        out.push_value(&*String::from_utf8_lossy(span(arena, spans, *slot)));
+                        out.push_value(&*String::from_utf8_lossy(arena.get(*slot)));
                     }
                 }
                 Ok(vec![Series::from_array(PlSmallStr::EMPTY, out.freeze())])
             }
-            (KeyKind::Rows(types), Store::Bytes { arena, spans, .. }) => codec::decode(slots.iter().map(|s| span(arena, spans, *s)), types),
+            (KeyKind::Rows(types), Store::Bytes(arena)) => codec::decode(slots.iter().map(|s| arena.get(*s)), types),
             _ => Ok(Vec::new()),
         }
     }
@@ -408,21 +380,4 @@ fn next_slot(free: &mut Vec<u32>, slots: &mut u32) -> u32 {
         *slots += 1;
         *slots - 1
     })
-}
-
-fn put<T: Clone + Default>(list: &mut Vec<T>, slot: u32, value: T) {
-    let at = slot as usize;
-    if at == list.len() {
-        list.push(value);
-    } else {
-        if at > list.len() {
-            list.resize(at + 1, T::default());
-        }
-        list[at] = value;
-    }
-}
-
-fn span<'a>(arena: &'a [u8], spans: &[(u64, u32)], slot: u32) -> &'a [u8] {
-    let (start, length) = spans[slot as usize];
-    &arena[start as usize..start as usize + length as usize]
 }

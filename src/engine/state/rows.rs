@@ -1,9 +1,11 @@
 //! Whole rows kept by slot: typed columns that give slots out again.
 //!
 //! Putting rows in and gathering them costs what the batch asks for, never what the store holds. Numbers lie
-//! in vectors by slot; everything else as bytes in one arena per column.
+//! in lists by slot; everything else as bytes in one arena per column.
 
+use super::arena::Arena;
 use super::codec;
+use super::slots::Slots;
 use super::stored::{self, Stored};
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
@@ -23,7 +25,7 @@ pub struct RowStore {
 struct Column {
     values: Values,
     /// By slot; `None` while there was no NULL yet.
-    valid: Option<Vec<bool>>,
+    valid: Option<Slots<bool>>,
 }
 
 /// What bytes in an arena mean.
@@ -36,20 +38,20 @@ enum Form {
 }
 
 enum Values {
-    Flags(Vec<bool>),
-    I8(Vec<i8>),
-    I16(Vec<i16>),
-    I32(Vec<i32>),
-    I64(Vec<i64>),
-    I128(Vec<i128>),
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-    Bytes { arena: Vec<u8>, spans: Vec<(u64, u32)>, garbage: usize, form: Form },
+    Flags(Slots<bool>),
+    I8(Slots<i8>),
+    I16(Slots<i16>),
+    I32(Slots<i32>),
+    I64(Slots<i64>),
+    I128(Slots<i128>),
+    F32(Slots<f32>),
+    F64(Slots<f64>),
+    Bytes { arena: Arena, form: Form },
 }
 
 /// Does the same with each width of number.
 macro_rules! each_width {
-    ($values:expr, $v:ident, $t:ident => $number:expr, $flags:ident => $flag:expr, ($arena:ident, $spans:ident, $garbage:ident, $form:ident) => $bytes:expr) => {
+    ($values:expr, $v:ident, $t:ident => $number:expr, $flags:ident => $flag:expr, ($arena:ident, $form:ident) => $bytes:expr) => {
         match $values {
             Values::Flags($flags) => $flag,
             Values::I8($v) => {
@@ -80,23 +82,23 @@ macro_rules! each_width {
                 type $t = f64;
                 $number
             }
-            Values::Bytes { arena: $arena, spans: $spans, garbage: $garbage, form: $form } => $bytes,
+            Values::Bytes { arena: $arena, form: $form } => $bytes,
         }
     };
 }
 
 impl Values {
     fn new(data_type: &DataType) -> Values {
-        let bytes = |form| Values::Bytes { arena: Vec::new(), spans: Vec::new(), garbage: 0, form };
+        let bytes = |form| Values::Bytes { arena: Arena::default(), form };
         match physical(data_type) {
-            pl::DataType::Boolean => Values::Flags(Vec::new()),
-            pl::DataType::Int8 => Values::I8(Vec::new()),
-            pl::DataType::Int16 => Values::I16(Vec::new()),
-            pl::DataType::Int32 => Values::I32(Vec::new()),
-            pl::DataType::Int64 => Values::I64(Vec::new()),
-            pl::DataType::Int128 => Values::I128(Vec::new()),
-            pl::DataType::Float32 => Values::F32(Vec::new()),
-            pl::DataType::Float64 => Values::F64(Vec::new()),
+            pl::DataType::Boolean => Values::Flags(Slots::default()),
+            pl::DataType::Int8 => Values::I8(Slots::default()),
+            pl::DataType::Int16 => Values::I16(Slots::default()),
+            pl::DataType::Int32 => Values::I32(Slots::default()),
+            pl::DataType::Int64 => Values::I64(Slots::default()),
+            pl::DataType::Int128 => Values::I128(Slots::default()),
+            pl::DataType::Float32 => Values::F32(Slots::default()),
+            pl::DataType::Float64 => Values::F64(Slots::default()),
             pl::DataType::String => bytes(Form::Text),
             pl::DataType::Binary => bytes(Form::Binary),
             _ => bytes(Form::Coded(data_type.clone())),
@@ -149,9 +151,9 @@ impl RowStore {
     }
 
     /// Column `index` as 64-bit integers by slot, and which are not NULL; `None` for other types.
-    pub fn integers(&self, index: usize) -> Option<(&[i64], Option<&[bool]>)> {
+    pub fn integers(&self, index: usize) -> Option<(&Slots<i64>, Option<&Slots<bool>>)> {
         match &self.columns[index].values {
-            Values::I64(values) => Some((values, self.columns[index].valid.as_deref())),
+            Values::I64(values) => Some((values, self.columns[index].valid.as_ref())),
             _ => None,
         }
     }
@@ -184,10 +186,10 @@ impl Column {
     fn put(&mut self, series: &Series, rows: &[u32], slots: &[u32], total: usize) -> Result<(), EngineError> {
         let validity = access::validity(series).filter(|v| v.unset_bits() > 0);
         if self.valid.is_none() && validity.is_some() {
-            self.valid = Some(vec![true; total]);
+            self.valid = Some(Slots::default());
         }
         if let Some(valid) = &mut self.valid {
-            valid.resize(total, true);
+            valid.grow(total, &true);
             rows.iter().zip(slots).for_each(|(row, slot)| valid[*slot as usize] = validity.is_none_or(|v| v.get_bit(*row as usize)));
         }
         each_width!(&mut self.values,
@@ -199,12 +201,8 @@ impl Column {
                 let cells = access::flags(series)?;
                 put_each(flags, rows, slots, total, |row| cells.value(row));
             },
-            (arena, spans, _garbage, form) => {
-                spans.resize(total, (0, 0));
-                let mut push = |slot: u32, bytes: &[u8]| {
-                    spans[slot as usize] = (arena.len() as u64, bytes.len() as u32);
-                    arena.extend_from_slice(bytes);
-                };
+            (arena, form) => {
+                let mut push = |slot: u32, bytes: &[u8]| arena.put(slot, bytes);
                 let pairs = rows.iter().zip(slots);
                 match form {
                     Form::Text => {
@@ -234,68 +232,49 @@ impl Column {
         each_width!(&self.values,
             values, T => <T as Stored>::put(&values[slot], out),
             flags => flags[slot].put(out),
-            (arena, spans, _garbage, _form) => {
-                let (start, length) = spans[slot];
-                stored::put_bytes(&arena[start as usize..start as usize + length as usize], out);
-            }
+            (arena, _form) => stored::put_bytes(arena.get(slot as u32), out)
         );
     }
 
     fn read(&mut self, slot: usize, total: usize, bytes: &mut &[u8]) -> Option<()> {
         let is_valid = bool::take(bytes)?;
         if self.valid.is_none() && !is_valid {
-            self.valid = Some(vec![true; total]);
+            self.valid = Some(Slots::default());
         }
         if let Some(valid) = &mut self.valid {
-            valid.resize(total, true);
+            valid.grow(total, &true);
             valid[slot] = is_valid;
         }
         each_width!(&mut self.values,
             values, T => {
-                values.resize(total, T::default());
+                values.grow(total, &T::default());
                 if is_valid {
                     values[slot] = T::take(bytes)?;
                 }
             },
             flags => {
-                flags.resize(total, false);
+                flags.grow(total, &false);
                 if is_valid {
                     flags[slot] = bool::take(bytes)?;
                 }
             },
-            (arena, spans, _garbage, form) => {
-                spans.resize(total, (0, 0));
+            (arena, form) => {
                 // In the coded form NULL is a cell like any other.
                 let cell: &[u8] = match (is_valid, form) {
                     (true, _) => stored::take_bytes(bytes)?,
                     (false, Form::Coded(_)) => &[0],
                     (false, _) => &[],
                 };
-                spans[slot] = (arena.len() as u64, cell.len() as u32);
-                arena.extend_from_slice(cell);
+                arena.put(slot as u32, cell);
             }
         );
         Some(())
     }
 
     fn remove(&mut self, slots: &[u32]) {
-        let Values::Bytes { arena, spans, garbage, .. } = &mut self.values else { return };
-        for slot in slots {
-            let span = &mut spans[*slot as usize];
-            *garbage += span.1 as usize;
-            *span = (0, 0);
+        if let Values::Bytes { arena, .. } = &mut self.values {
+            slots.iter().for_each(|slot| arena.remove(*slot));
         }
-        if *garbage < 1 << 16 || *garbage * 2 < arena.len() {
-            return;
-        }
-        let mut packed = Vec::with_capacity(arena.len() - *garbage);
-        for (start, length) in spans.iter_mut().filter(|s| s.1 > 0) {
-            let at = *start as usize;
-            *start = packed.len() as u64;
-            packed.extend_from_slice(&arena[at..at + *length as usize]);
-        }
-        *arena = packed;
-        *garbage = 0;
     }
 
     fn gather(&self, slots: &[u32]) -> Result<Series, EngineError> {
@@ -303,11 +282,8 @@ impl Column {
         Ok(each_width!(&self.values,
             values, T => number_series::<T>(slots.iter().map(|s| values[*s as usize]).collect(), validity),
             flags => flag_series(access::bits(slots.len(), |i| flags[slots[i] as usize]), validity),
-            (arena, spans, _garbage, form) => {
-                let bytes = |slot: &u32| {
-                    let (start, length) = spans[*slot as usize];
-                    &arena[start as usize..start as usize + length as usize]
-                };
+            (arena, form) => {
+                let bytes = |slot: &u32| arena.get(*slot);
                 let is_valid = |i: usize| validity.as_ref().is_none_or(|v| v.get_bit(i));
                 match form {
                     Form::Text => {
@@ -332,20 +308,20 @@ impl Column {
 
     fn bytes(&self) -> usize {
         let values = each_width!(&self.values,
-            values, T => values.capacity() * size_of::<T>(),
-            flags => flags.capacity(),
-            (arena, spans, _garbage, _form) => arena.capacity() + spans.capacity() * 16
+            values, _T => values.bytes(),
+            flags => flags.bytes(),
+            (arena, _form) => arena.bytes()
         );
-        values + self.valid.as_ref().map_or(0, Vec::capacity)
+        values + self.valid.as_ref().map_or(0, Slots::bytes)
     }
 }
 
-fn put_each<T: Copy + Default>(values: &mut Vec<T>, rows: &[u32], slots: &[u32], total: usize, cell: impl Fn(usize) -> T) {
-    values.resize(total, T::default());
+fn put_each<T: Copy + Default>(values: &mut Slots<T>, rows: &[u32], slots: &[u32], total: usize, cell: impl Fn(usize) -> T) {
+    values.grow(total, &T::default());
     rows.iter().zip(slots).for_each(|(row, slot)| values[*slot as usize] = cell(*row as usize));
 }
 
-fn gathered_validity(valid: &[bool], slots: &[u32]) -> Option<Bitmap> {
+fn gathered_validity(valid: &Slots<bool>, slots: &[u32]) -> Option<Bitmap> {
     let mut bits = BitmapBuilder::with_capacity(slots.len());
     slots.iter().for_each(|s| bits.push(valid[*s as usize]));
     bits.into_opt_validity()

@@ -3,15 +3,17 @@
 //! ```text
 //! keys → slots ─┬─ accumulators (a column of states per aggregate)
 //!               ├─ stamp: the batch that changed the slot last (0: no group lives there)
-//!               └─ expiry heap: (event time at which the group closes, slot)
+//!               └─ expiry index: (event time at which the group closes, slot)
 //! ```
 //!
-//! A batch works on a [`StateTable`] through `update`, `emit` and then either `commit` or `rollback`. Until
-//! then removed groups are only marked and changed ones have a copy of their states, so that work follows
+//! A batch works on a [`StateTable`] through `begin`, `update` as often as there are rows, `close`, `emit` and then
+//! either `commit` or `rollback`. Until then removed groups are only marked and changed ones have a copy of their states, so that work follows
 //! the batch and never the size of the state.
 
 use super::accumulator::{Accumulator, Aggregate, Updates};
+use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
+use super::slots::Slots;
 use super::windows::WindowCounts;
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Cells};
@@ -19,8 +21,7 @@ use crate::engine::pool::Pool;
 use crate::progress::StateOperatorProgress;
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 /// One frame's rows, ready to go into a table: everything that needs no state is done.
 pub struct Prepared {
@@ -56,6 +57,9 @@ pub struct Listed {
     pub expiry: Vec<Option<i64>>,
     pub rows: usize,
 }
+
+/// Rows up to which the calling thread does the work: handing it over costs tens of microseconds.
+const SMALL: usize = 4096;
 
 /// A partitioned table of groups.
 pub struct StateTable {
@@ -93,17 +97,33 @@ impl TableStats {
 struct Partition {
     keys: Keys,
     accumulators: Vec<Box<dyn Accumulator>>,
-    stamps: Vec<u32>,
+    stamps: Slots<u32>,
     stamp: u32,
     live: usize,
-    expiry: Option<BinaryHeap<Reverse<(i64, u32)>>>,
+    expiry: Option<ExpiryIndex>,
+    /// Slots that the batch touched.
     changed: Vec<u32>,
+    /// Those that are new.
     fresh: Vec<u32>,
     /// Of tables of windows.
     windows: Option<WindowCounts>,
-    saved: Vec<Box<dyn Any + Send + Sync>>,
+    /// When those close, on their way into the index.
+    pending: Vec<(i64, u32)>,
+    /// Slots that were there before the batch and that it touched.
     kept: Vec<u32>,
+    /// Their states as they were: of stretches of `kept`, an update after the other.
+    saved: Vec<Saved>,
+    /// Slots that go at commit: first those from the index, then pending ones.
     closing: Vec<(i64, u32)>,
+    /// How many of them came from the index.
+    popped: usize,
+}
+
+/// Copies of the states of `kept[from..until]`, an accumulator after the other.
+struct Saved {
+    from: usize,
+    until: usize,
+    states: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl StateTable {
@@ -121,14 +141,13 @@ impl StateTable {
         self.partitions.len()
     }
 
-    /// Starts a batch and takes its rows in, partitions in parallel.
+    /// Takes rows in, partitions in parallel; may be called again with more rows of the batch.
     pub fn update(&mut self, batches: &[Prepared], pool: &Pool) -> Result<(), EngineError> {
-        let (global, undo) = (self.global, self.undo);
+        let undo = self.undo;
         let rows: usize = batches.iter().map(|b| b.keys.len()).sum();
-        let work = |(index, partition): (usize, &mut Partition)| partition.update(index, batches, global, undo);
+        let work = |(index, partition): (usize, &mut Partition)| partition.update(index, batches, undo);
         let items: Vec<_> = self.partitions.iter_mut().enumerate().collect();
-        // Handing work over costs tens of microseconds: more than a small batch takes.
-        if rows < 4096 {
+        if rows < SMALL {
             return items.into_iter().try_for_each(work);
         }
         pool.map(items, work).into_iter().collect()
@@ -143,13 +162,17 @@ impl StateTable {
     pub fn emit(&self, emit: Emit, pool: &Pool) -> Result<Vec<(Vec<Series>, usize)>, EngineError> {
         let work = |p: &Partition| p.emit(emit, self.global);
         let partitions: Vec<&Partition> = self.partitions.iter().collect();
-        let small = emit != Emit::All || self.partitions.iter().map(|p| p.live).sum::<usize>() < 4096;
+        let small = self.partitions.iter().map(|p| p.emitted(emit)).sum::<usize>() < SMALL;
         if small { partitions.into_iter().map(work).collect() } else { pool.map(partitions, work).into_iter().collect() }
     }
 
     /// The batch is done: closed groups go for good.
-    pub fn commit(&mut self) {
-        self.partitions.iter_mut().for_each(Partition::commit);
+    pub fn commit(&mut self, pool: Option<&Pool>) {
+        let gone: usize = self.partitions.iter().map(|p| p.closing.len()).sum();
+        match pool.filter(|_| gone >= SMALL) {
+            Some(pool) => drop(pool.map(self.partitions.iter_mut().collect(), Partition::commit)),
+            None => self.partitions.iter_mut().for_each(Partition::commit),
+        }
     }
 
     /// The batch failed: the table is as it was before.
@@ -221,9 +244,10 @@ impl StateTable {
         Ok(fresh)
     }
 
-    /// Starts a batch of [`StateTable::upsert_new`] calls.
+    /// Starts a batch.
     pub fn begin(&mut self) {
-        self.partitions.iter_mut().for_each(Partition::begin);
+        let global = self.global;
+        self.partitions.iter_mut().for_each(|p| p.begin(global));
     }
 }
 
@@ -233,41 +257,50 @@ impl Partition {
         let mut partition = Partition {
             keys: Keys::new(kind.clone()),
             accumulators,
-            stamps: Vec::new(),
+            stamps: Slots::default(),
             stamp: 1,
             live: 0,
-            expiry: expires.then(BinaryHeap::new),
+            expiry: expires.then(ExpiryIndex::default),
             changed: Vec::new(),
             fresh: Vec::new(),
             windows: None,
-            saved: Vec::new(),
+            pending: Vec::new(),
             kept: Vec::new(),
+            saved: Vec::new(),
             closing: Vec::new(),
+            popped: 0,
         };
         if *kind == KeyKind::Global {
-            partition.stamps.push(1);
+            partition.stamps.put(0, 1, &0);
             partition.live = 1;
             partition.accumulators.iter_mut().for_each(|a| a.grow(1));
         }
         Ok(partition)
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, global: bool) {
         self.stamp += 1;
         self.changed.clear();
-        self.fresh.clear();
-        self.saved.clear();
-        self.kept.clear();
-        self.closing.clear();
-    }
-
-    fn update(&mut self, index: usize, batches: &[Prepared], global: bool, undo: bool) -> Result<(), EngineError> {
-        self.begin();
+        self.forget();
         if global {
             self.stamps[0] = self.stamp;
             self.changed.push(0);
             self.kept.push(0);
         }
+    }
+
+    /// There is nothing to undo.
+    fn forget(&mut self) {
+        self.fresh.clear();
+        self.pending.clear();
+        self.kept.clear();
+        self.saved.clear();
+        self.closing.clear();
+        self.popped = 0;
+    }
+
+    fn update(&mut self, index: usize, batches: &[Prepared], undo: bool) -> Result<(), EngineError> {
+        let known = self.saved.last().map_or(0, |s| s.until);
         let mut slots = Vec::with_capacity(batches.len());
         for batch in batches {
             slots.push(self.upsert(batch, &batch.scatter[index])?.0);
@@ -275,7 +308,7 @@ impl Partition {
         let count = self.stamps.len();
         self.accumulators.iter_mut().for_each(|a| a.grow(count));
         if undo {
-            self.save();
+            self.save(known);
         }
         for (batch, slots) in batches.iter().zip(&slots) {
             self.accumulate(batch, Updates { rows: &batch.scatter[index], slots })?;
@@ -288,28 +321,26 @@ impl Partition {
         let mut slots = Vec::with_capacity(rows.len());
         let mut first = Vec::new();
         let Partition { keys, stamps, stamp, changed, fresh, kept, .. } = self;
+        let known = fresh.len();
         keys.upsert(&batch.keys, rows, |row, slot, new| {
             let at = slot as usize;
-            if at >= stamps.len() {
-                stamps.resize(at + 1, 0);
-            }
-            if stamps[at] != *stamp {
+            if new {
+                stamps.put(at, *stamp, &0);
+                changed.push(slot);
+                fresh.push(slot);
+                first.push(row);
+            } else if stamps[at] != *stamp {
                 stamps[at] = *stamp;
                 changed.push(slot);
-                if new {
-                    fresh.push(slot);
-                    first.push(row);
-                } else {
-                    kept.push(slot);
-                }
+                kept.push(slot);
             }
             slots.push(slot);
         })?;
         self.live += first.len();
-        if let (Some(heap), Some(expiry)) = (&mut self.expiry, &batch.expiry) {
+        if let (true, Some(expiry)) = (self.expiry.is_some(), &batch.expiry) {
             let times = access::numbers::<i64>(expiry)?;
-            let new = &fresh[fresh.len() - first.len()..];
-            heap.extend(new.iter().zip(&first).filter_map(|(slot, row)| times.at(*row as usize).map(|t| Reverse((t, *slot)))));
+            let new = self.fresh[known..].iter().zip(&first);
+            self.pending.extend(new.filter_map(|(slot, row)| times.at(*row as usize).map(|t| (t, *slot))));
             if let Some(windows) = &mut self.windows {
                 first.iter().filter_map(|row| times.at(*row as usize)).for_each(|end| windows.open(end));
             }
@@ -317,9 +348,12 @@ impl Partition {
         Ok((slots, first))
     }
 
-    /// Copies the states of groups that were there before the batch.
-    fn save(&mut self) {
-        self.saved = self.accumulators.iter().map(|a| a.save(&self.kept)).collect();
+    /// Copies the states of groups that were there before the batch and that it touched since the last call.
+    fn save(&mut self, from: usize) {
+        if self.kept.len() > from {
+            let states = self.accumulators.iter().map(|a| a.save(&self.kept[from..])).collect();
+            self.saved.push(Saved { from, until: self.kept.len(), states });
+        }
     }
 
     fn accumulate(&mut self, batch: &Prepared, updates: Updates<'_>) -> Result<(), EngineError> {
@@ -338,33 +372,42 @@ impl Partition {
     }
 
     fn close(&mut self, until: i64) {
-        let Some(heap) = &mut self.expiry else { return };
-        while let Some(Reverse((time, slot))) = heap.peek().copied() {
-            if time > until {
-                break;
-            }
-            heap.pop();
-            self.closing.push((time, slot));
-        }
+        let Some(index) = &mut self.expiry else { return };
+        self.closing = index.pop_until(until);
+        self.popped = self.closing.len();
+        self.closing.extend(self.pending.extract_if(.., |(time, _)| *time <= until));
         if let Some(windows) = &mut self.windows {
             windows.close(self.closing.iter().map(|(end, _)| *end));
         }
     }
 
+    /// How many groups come out.
+    fn emitted(&self, emit: Emit) -> usize {
+        match emit {
+            Emit::All => self.live,
+            Emit::Changed => self.changed.len(),
+            Emit::Closed => self.closing.len(),
+        }
+    }
+
     /// When the groups in those slots close; walks the whole index.
     fn times(&self, slots: &[u32]) -> Vec<Option<i64>> {
-        let Some(heap) = self.expiry.as_ref().filter(|_| !slots.is_empty()) else { return vec![None; slots.len()] };
+        let Some(index) = self.expiry.as_ref().filter(|_| !slots.is_empty()) else { return vec![None; slots.len()] };
         let mut by_slot = vec![None; self.stamps.len()];
-        heap.iter().for_each(|Reverse((time, slot))| by_slot[*slot as usize] = Some(*time));
+        index.iter().for_each(|(time, slot)| by_slot[slot as usize] = Some(time));
         slots.iter().map(|s| by_slot[*s as usize]).collect()
     }
 
     fn emit(&self, emit: Emit, global: bool) -> Result<(Vec<Series>, usize), EngineError> {
         let slots: Vec<u32> = match emit {
             _ if global => vec![0],
-            Emit::All => (0..self.stamps.len() as u32).filter(|s| self.stamps[*s as usize] != 0).collect(),
+            Emit::All => self.stamps.iter().enumerate().filter(|(_, s)| **s != 0).map(|(slot, _)| slot as u32).collect(),
             Emit::Changed => self.changed.clone(),
-            Emit::Closed => self.closing.iter().map(|(_, slot)| *slot).collect(),
+            Emit::Closed => {
+                let mut closing = self.closing.clone();
+                closing.sort_unstable();
+                closing.into_iter().map(|(_, slot)| slot).collect()
+            }
         };
         let mut columns = self.keys.columns(&slots)?;
         for accumulator in &self.accumulators {
@@ -379,30 +422,29 @@ impl Partition {
         }
         let gone: Vec<u32> = self.closing.drain(..).map(|(_, slot)| slot).collect();
         self.remove(&gone);
-        self.saved.clear();
-        self.kept.clear();
-        // A later batch may fail before it gets here: there must be nothing left to undo.
-        self.fresh.clear();
+        if let Some(index) = &mut self.expiry {
+            index.extend(self.pending.drain(..));
+        }
+        // A later batch may fail before it begins: there must be nothing left to undo.
+        self.forget();
     }
 
     fn rollback(&mut self) {
         if let Some(windows) = &mut self.windows {
             windows.rollback();
         }
-        let fresh = std::mem::take(&mut self.fresh);
-        if let Some(heap) = &mut self.expiry {
-            heap.extend(self.closing.drain(..).map(Reverse));
-            if !fresh.is_empty() {
-                let gone: std::collections::HashSet<u32> = fresh.iter().copied().collect();
-                heap.retain(|Reverse((_, slot))| !gone.contains(slot));
+        if let Some(index) = &mut self.expiry {
+            index.extend(self.closing.drain(..self.popped));
+        }
+        for Saved { from, until, states } in self.saved.drain(..) {
+            for (accumulator, saved) in self.accumulators.iter_mut().zip(states) {
+                accumulator.restore(&self.kept[from..until], saved);
             }
         }
-        let kept = std::mem::take(&mut self.kept);
-        for (accumulator, saved) in self.accumulators.iter_mut().zip(self.saved.drain(..)) {
-            accumulator.restore(&kept, saved);
-        }
+        let fresh = std::mem::take(&mut self.fresh);
         self.remove(&fresh);
         self.changed.clear();
+        self.forget();
     }
 
     fn remove(&mut self, slots: &[u32]) {
@@ -412,15 +454,18 @@ impl Partition {
         self.live -= slots.len();
         self.keys.remove(slots);
         slots.iter().for_each(|s| self.stamps[*s as usize] = 0);
-        let known: usize = self.stamps.len();
-        debug_assert!(slots.iter().all(|s| (*s as usize) < known));
-        self.accumulators.iter_mut().for_each(|a| a.clear(slots));
+        let known = self.stamps.len();
+        for accumulator in &mut self.accumulators {
+            // A batch that failed early has not made room for its groups yet.
+            accumulator.grow(known);
+            accumulator.clear(slots);
+        }
     }
 
     fn bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
-        let heap = self.expiry.as_ref().map_or(0, |h| h.capacity() * 16);
-        self.keys.bytes() + accumulators + self.stamps.capacity() * 4 + heap
+        let index = self.expiry.as_ref().map_or(0, ExpiryIndex::bytes);
+        self.keys.bytes() + accumulators + self.stamps.bytes() + index
     }
 }
 
@@ -477,20 +522,23 @@ mod tests {
     #[test]
     fn a_batch_that_fails_leaves_no_trace() {
         let (kind, mut table, pool) = table(true);
+        table.begin();
         table.update(&[rows(&kind, 4, &[(1, 10), (2, 20), (1, 1)])], &pool).unwrap();
-        table.commit();
+        table.commit(None);
         let before = groups(&table, Emit::All, &pool);
         assert_eq!(before, [(1, 2, 11), (2, 1, 20)]);
+        table.begin();
         table.update(&[rows(&kind, 4, &[(1, 5), (3, 7)])], &pool).unwrap();
         table.close(2);
         assert_eq!(groups(&table, Emit::Changed, &pool), [(1, 3, 16), (3, 1, 7)]);
         assert_eq!(groups(&table, Emit::Closed, &pool), [(1, 3, 16), (2, 1, 20)]);
         table.rollback();
         assert_eq!(groups(&table, Emit::All, &pool), before);
+        table.begin();
         table.update(&[rows(&kind, 4, &[(1, 5), (3, 7)])], &pool).unwrap();
         table.close(2);
         assert_eq!(table.stats().rows, 1);
-        table.commit();
+        table.commit(None);
         // The next batch fails before it reaches the table.
         table.rollback();
         assert_eq!(groups(&table, Emit::All, &pool), [(3, 1, 7)]);
@@ -501,9 +549,10 @@ mod tests {
         let (kind, mut table, pool) = table(true);
         for round in 0..50 {
             let batch: Vec<(i64, i64)> = (0..100).map(|i| (round * 100 + i, 1)).collect();
+            table.begin();
             table.update(&[rows(&kind, 4, &batch)], &pool).unwrap();
             table.close(round * 100 - 1);
-            table.commit();
+            table.commit(None);
         }
         assert_eq!(table.stats().rows, 100);
         let slots: usize = table.partitions.iter().map(|p| p.keys.slots()).sum();
@@ -520,8 +569,9 @@ mod tests {
             let batch: Vec<(i64, i64)> = (0..100_000).map(|i| (piece * 100_000 + i, 1)).collect();
             let mut prepared = rows(&kind, 2, &batch);
             (prepared.args, prepared.filters, prepared.expiry) = (vec![vec![]], vec![None], None);
+            table.begin();
             table.update(&[prepared], &pool).unwrap();
-            table.commit();
+            table.commit(None);
         }
         let stats = table.stats();
         assert_eq!(stats.rows, 1_000_000);

@@ -13,10 +13,11 @@ mod partition;
 
 use self::partition::Partition;
 use super::late::{EventTime, LateNote, in_time};
-use super::{BatchContext, Flow, KeptRows, Operator, Task};
+use super::{BatchContext, Flow, KeptRows, Operator, Task, waves};
 use crate::engine::columns::{null_series, repeated, series_of};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
+use crate::engine::pool::Pool;
 use crate::engine::state::keys::{KeyBatch, KeyKind};
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
@@ -161,6 +162,19 @@ impl StreamJoin {
     }
 }
 
+/// `work` of every partition with its number, in parallel where there is enough to do for that.
+fn over(
+    partitions: &mut [Partition],
+    rows: u64,
+    pool: &Pool,
+    work: impl Fn(usize, &mut Partition) -> Result<Vec<Frame>, EngineError> + Sync + Send,
+) -> Result<Vec<Vec<Frame>>, EngineError> {
+    let work = |(index, partition): (usize, &mut Partition)| work(index, partition);
+    let items: Vec<_> = partitions.iter_mut().enumerate().collect();
+    // Handing work over costs tens of microseconds: more than a small batch takes.
+    if rows < 4096 { items.into_iter().map(work).collect() } else { pool.map(items, work).into_iter().collect() }
+}
+
 fn column(frame: &Frame, id: ColumnId) -> Result<Series, EngineError> {
     frame.column(id).cloned().ok_or_else(|| EngineError::internal("a column of a join is missing"))
 }
@@ -173,24 +187,30 @@ impl Operator for StreamJoin {
     fn step(&mut self, inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
         let tasks: Vec<(usize, Task)> =
             inputs.into_iter().enumerate().flat_map(|(side, t)| t.into_iter().map(move |t| (side, t))).collect();
-        let work = |(side, task): (usize, Task)| {
-            if context.cancelled.load(Ordering::Relaxed) {
-                return Err(EngineError::internal("the batch was abandoned"));
-            }
-            self.prepare(side, task()?, context)
-        };
         let pool = context.resources.pool();
-        let mut prepared = pool.map(tasks, work).into_iter().collect::<Result<Vec<_>, _>>()?;
-        let rows_in = prepared.iter().map(|p| p.rows).sum();
-        self.dropped = prepared.iter().map(|p| p.dropped).sum();
-        let mut frames: Vec<Frame> = prepared.iter_mut().filter_map(|p| p.alone.take()).collect();
+        self.partitions.iter_mut().for_each(Partition::begin);
+        let (mut frames, mut parts, mut rows_in, mut dropped) = (Vec::new(), Vec::new(), 0, 0);
+        for wave in waves(tasks, context) {
+            let prepare = |(side, task): (usize, Task)| {
+                if context.cancelled.load(Ordering::Relaxed) {
+                    return Err(EngineError::internal("the batch was abandoned"));
+                }
+                self.prepare(side, task()?, context)
+            };
+            let mut prepared = pool.map(wave, prepare).into_iter().collect::<Result<Vec<_>, _>>()?;
+            let rows = prepared.iter().map(|p| p.rows).sum();
+            rows_in += rows;
+            dropped += prepared.iter().map(|p| p.dropped).sum::<u64>();
+            frames.extend(prepared.iter_mut().filter_map(|p| p.alone.take()));
+            let shape = &self.shape;
+            parts.push(over(&mut self.partitions, rows, pool, |index, p| p.take_in_all(shape, index, &prepared, context))?);
+        }
+        self.dropped = dropped;
         let shape = &self.shape;
-        let partition = |(index, partition): (usize, &mut Partition)| partition.step(shape, index, &prepared, context);
-        let partitions: Vec<_> = self.partitions.iter_mut().enumerate().collect();
-        // Handing work over costs tens of microseconds: more than a small batch takes.
-        let parts = if rows_in < 4096 { partitions.into_iter().map(partition).collect() } else { pool.map(partitions, partition) };
-        for part in parts {
-            frames.extend(part?);
+        parts.push(over(&mut self.partitions, rows_in, pool, |_, p| p.expire_all(shape, context))?);
+        // A partition's rows stand together, those that left last.
+        for index in 0..self.partitions.len() {
+            frames.extend(parts.iter_mut().flat_map(|p| std::mem::take(&mut p[index])));
         }
         Ok(Flow { frames, rows_in })
     }

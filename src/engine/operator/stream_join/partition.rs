@@ -14,6 +14,7 @@ use crate::engine::operator::BatchContext;
 use crate::engine::state::expiry::ExpiryIndex;
 use crate::engine::state::keys::{KeyKind, Keys};
 use crate::engine::state::rows::RowStore;
+use crate::engine::state::slots::Slots;
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::JoinKind;
 use polars::prelude::{ChunkFilter, IdxCa, PlSmallStr, Series};
@@ -30,13 +31,13 @@ const LOT: usize = 1 << 17;
 struct Kept {
     rows: RowStore,
     /// By key slot: the first row of its chain.
-    heads: Vec<u32>,
+    heads: Slots<u32>,
     /// By row: its key's slot and its neighbours.
-    keys: Vec<u32>,
-    next: Vec<u32>,
-    previous: Vec<u32>,
+    keys: Slots<u32>,
+    next: Slots<u32>,
+    previous: Slots<u32>,
     /// By row: whether it had a partner. Empty where nobody asks.
-    matched: Vec<bool>,
+    matched: Slots<bool>,
     expiry: Option<ExpiryIndex>,
     live: usize,
     /// Of the batch at hand.
@@ -68,11 +69,11 @@ impl Kept {
         let types: Vec<_> = spec.kept.iter().map(|(_, t)| t.clone()).collect();
         Kept {
             rows: RowStore::new(&types),
-            heads: Vec::new(),
-            keys: Vec::new(),
-            next: Vec::new(),
-            previous: Vec::new(),
-            matched: Vec::new(),
+            heads: Slots::default(),
+            keys: Slots::default(),
+            next: Slots::default(),
+            previous: Slots::default(),
+            matched: Slots::default(),
             expiry: spec.expiry.as_ref().map(|_| ExpiryIndex::default()),
             live: 0,
             added: Vec::new(),
@@ -86,7 +87,7 @@ impl Kept {
         let slots = self.rows.put(&batch.columns.iter().collect::<Vec<_>>(), rows)?;
         let total = self.rows.slots();
         for list in [&mut self.keys, &mut self.next, &mut self.previous] {
-            list.resize(total, NONE);
+            list.grow(total, &NONE);
         }
         for (slot, key) in slots.iter().zip(keys) {
             let head = std::mem::replace(&mut self.heads[*key as usize], *slot);
@@ -98,7 +99,7 @@ impl Kept {
             }
         }
         if let Some(matched) = matched {
-            self.matched.resize(total, false);
+            self.matched.grow(total, &false);
             slots.iter().zip(matched).for_each(|(slot, m)| self.matched[*slot as usize] = *m);
         }
         if let (Some(index), Some(times)) = (&mut self.expiry, &batch.expiry) {
@@ -149,8 +150,8 @@ struct Pairs {
 /// A comparison of times as the probing side sees it.
 struct Probe<'a> {
     own: Numbers<'a, i64>,
-    partners: &'a [i64],
-    valid: Option<&'a [bool]>,
+    partners: &'a Slots<i64>,
+    valid: Option<&'a Slots<bool>>,
     own_is_less: bool,
     micros: i64,
     inclusive: bool,
@@ -176,21 +177,29 @@ impl Partition {
         Partition { keys: Keys::new(kind.clone()), sides: [Kept::new(shape, 0), Kept::new(shape, 1)], marks, fresh: Vec::new() }
     }
 
-    /// One batch: left pieces before right ones, then what expired.
-    pub(super) fn step(
+    /// Starts a batch.
+    pub(super) fn begin(&mut self) {
+        self.sides.iter_mut().for_each(Kept::begin);
+    }
+
+    /// Some pieces of a batch; of all of them left ones come before right ones.
+    pub(super) fn take_in_all(
         &mut self,
         shape: &Shape,
         index: usize,
         batches: &[Prepared],
         context: &BatchContext,
     ) -> Result<Vec<Frame>, EngineError> {
-        self.sides.iter_mut().for_each(Kept::begin);
         let mut out = Vec::new();
-        for side in [0, 1] {
-            for batch in batches.iter().filter(|b| b.side == side) {
-                self.take_in(shape, batch, &batch.scatter[index], context, &mut out)?;
-            }
+        for batch in batches {
+            self.take_in(shape, batch, &batch.scatter[index], context, &mut out)?;
         }
+        Ok(out)
+    }
+
+    /// Lets go of both sides what the watermark has passed.
+    pub(super) fn expire_all(&mut self, shape: &Shape, context: &BatchContext) -> Result<Vec<Frame>, EngineError> {
+        let mut out = Vec::new();
         for side in [0, 1] {
             self.expire(shape, side, context, &mut out)?;
         }
@@ -225,7 +234,7 @@ impl Partition {
             }
         })?;
         let slots = self.keys.slots();
-        self.sides.iter_mut().for_each(|s| s.heads.resize(slots.max(s.heads.len()), NONE));
+        self.sides.iter_mut().for_each(|s| s.heads.grow(slots, &NONE));
         let mut matched = vec![false; if self.marks { rows.len() } else { 0 }];
         self.probe(shape, batch, rows, &keys, &mut matched, context, out)?;
         let kept = &mut self.sides[batch.side];
@@ -388,7 +397,7 @@ impl Partition {
     pub(super) fn listed(&self, shape: &Shape, side: usize, limit: usize) -> Result<(Vec<Series>, Vec<Option<i64>>), EngineError> {
         let kept = &self.sides[side];
         let mut slots = Vec::with_capacity(limit.min(kept.live));
-        for head in &kept.heads {
+        for head in kept.heads.iter() {
             let mut at = *head;
             while at != NONE && slots.len() < limit {
                 slots.push(at);
@@ -411,9 +420,9 @@ impl Partition {
             figures.rows += (side.live - side.expired.len()) as u64;
             figures.added += side.added.len() as u64;
             figures.removed += side.expired.len() as u64;
-            let chains = (side.heads.capacity() + side.keys.capacity() + side.next.capacity() + side.previous.capacity()) * 4;
+            let chains = side.heads.bytes() + side.keys.bytes() + side.next.bytes() + side.previous.bytes();
             let index = side.expiry.as_ref().map_or(0, ExpiryIndex::bytes);
-            figures.bytes += (side.rows.bytes() + chains + side.matched.capacity() + index) as u64;
+            figures.bytes += (side.rows.bytes() + chains + side.matched.bytes() + index) as u64;
         }
         figures
     }

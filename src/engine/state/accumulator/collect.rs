@@ -5,6 +5,7 @@ use crate::engine::EngineError;
 use crate::engine::columns::{series_of, value_at};
 use crate::engine::eval::access::{Output, numbers, validity};
 use crate::engine::state::codec::{self, Direction};
+use crate::engine::state::slots::Slots;
 use crate::engine::state::stored::Stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::{DataType, Value};
@@ -92,7 +93,7 @@ impl Fold for List {
     type State = Vec<Value>;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Vec<Value>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Vec<Value>>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         each(updates, validity(&args[0]), |slot, row| states[slot].push(value_at(&args[0], row, &self.element)));
         Ok(())
     }
@@ -143,7 +144,7 @@ impl Fold for Set {
     type State = Distinct;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Distinct], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Distinct>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let keys = codec::encode(&args[..1], std::slice::from_ref(&self.element), args[0].len())?;
         each(updates, validity(&args[0]), |slot, row| {
             let state = &mut states[slot];
@@ -205,7 +206,7 @@ impl Fold for Percentile {
     type State = Vec<(f64, i64)>;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         let weights = args.get(2).map(numbers::<i64>).transpose()?;
         let mut negative = false;
@@ -264,7 +265,7 @@ impl Fold for Rank {
     type State = Vec<(Box<[u8]>, Value)>;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let up = Direction { descending: false, nulls_first: true };
         let keys = codec::encode_ordered(&args[..1], std::slice::from_ref(&self.data_type), &[up], args[0].len())?;
         each(updates, validity(&args[0]), |slot, row| {
@@ -330,7 +331,7 @@ impl Fold for Mode {
     type State = Counts;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Counts], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Counts>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let up = Direction { descending: false, nulls_first: true };
         let keys = codec::encode_ordered(&args[..1], std::slice::from_ref(&self.data_type), &[up], args[0].len())?;
         each(updates, validity(&args[0]), |slot, row| {
@@ -386,7 +387,7 @@ impl Fold for Joined {
     type State = Option<Vec<u8>>;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = crate::engine::eval::access::bytes(&args[0])?;
         each(updates, validity(&args[0]), |slot, row| match &mut states[slot] {
             Some(text) => {

@@ -11,6 +11,7 @@ mod sketch;
 
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
+use crate::engine::state::slots::Slots;
 use crate::engine::state::stored::Stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::{DataType, Value};
@@ -87,7 +88,7 @@ trait Fold: Send + Sync + 'static {
     /// What is kept per group; the default is that of an empty one.
     type State: Clone + Default + Stored + Send + Sync + 'static;
     /// Takes rows in.
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError>;
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError>;
     /// Takes another group's state in, as if its rows had come after.
     fn merge(&self, into: &mut Self::State, from: Self::State) -> Result<(), EngineError>;
     /// The groups' results.
@@ -102,14 +103,12 @@ trait Fold: Send + Sync + 'static {
 
 struct Column<F: Fold> {
     fold: F,
-    states: Vec<F::State>,
+    states: Slots<F::State>,
 }
 
 impl<F: Fold> Accumulator for Column<F> {
     fn grow(&mut self, slots: usize) {
-        if slots > self.states.len() {
-            self.states.resize_with(slots, F::State::default);
-        }
+        self.states.grow(slots, &F::State::default());
     }
 
     fn update(&mut self, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
@@ -154,13 +153,13 @@ impl<F: Fold> Accumulator for Column<F> {
     }
 
     fn bytes(&self) -> usize {
-        let own = self.states.capacity() * size_of::<F::State>();
+        let own = self.states.bytes();
         if !F::HEAP || self.states.is_empty() {
             return own;
         }
         // A sample: walking all states would make every batch as slow as the state is large.
         let step = self.states.len().div_ceil(256);
-        let sampled: usize = self.states.iter().step_by(step).map(|s| self.fold.heap(s)).sum();
+        let sampled: usize = (0..self.states.len()).step_by(step).map(|at| self.fold.heap(&self.states[at])).sum();
         own + sampled * step
     }
 }
@@ -223,7 +222,7 @@ fn shaped_type(data_type: &DataType, shape: Shape) -> DataType {
 type Made = (Box<dyn Accumulator>, Vec<Shape>);
 
 fn column<F: Fold>(fold: F, shapes: &[Shape]) -> Made {
-    (Box::new(Column { fold, states: Vec::new() }), shapes.to_vec())
+    (Box::new(Column { fold, states: Slots::default() }), shapes.to_vec())
 }
 
 fn make(call: &AggregateCall) -> Result<Made, EngineError> {

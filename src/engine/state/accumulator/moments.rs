@@ -3,6 +3,7 @@
 use super::{Fold, Made, Shape, Updates, column, each};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Output, both_valid, numbers};
+use crate::engine::state::slots::Slots;
 use crate::engine::state::stored::stored;
 use polars::prelude::Series;
 
@@ -78,7 +79,7 @@ struct Variance {
 impl Fold for Variance {
     type State = Spread;
 
-    fn update(&self, states: &mut [Spread], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Spread>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let s = &mut states[slot];
@@ -149,7 +150,7 @@ struct Higher {
 impl Fold for Higher {
     type State = Shape4;
 
-    fn update(&self, states: &mut [Shape4], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Shape4>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let s = &mut states[slot];
@@ -196,7 +197,7 @@ struct Pairs {
 impl Fold for Pairs {
     type State = Joint;
 
-    fn update(&self, states: &mut [Joint], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Joint>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let (y, x) = if self.y_first { (0, 1) } else { (1, 0) };
         let (ys, xs) = (numbers::<f64>(&args[y])?, numbers::<f64>(&args[x])?);
         let valid = both_valid(ys.validity, xs.validity, ys.values.len());

@@ -3,6 +3,7 @@
 use super::{Fold, Made, Shape, Updates, column, each, narrow};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, flags, number_series, numbers, validity};
+use crate::engine::state::slots::Slots;
 use crate::engine::state::stored::stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::DataType;
@@ -51,7 +52,7 @@ struct Count;
 impl Fold for Count {
     type State = i64;
 
-    fn update(&self, states: &mut [i64], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<i64>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         match args {
             [] => updates.slots.iter().for_each(|s| states[*s as usize] += 1),
             [one] => each(updates, validity(one), |slot, _| states[slot] += 1),
@@ -75,7 +76,7 @@ struct CountIf;
 impl Fold for CountIf {
     type State = i64;
 
-    fn update(&self, states: &mut [i64], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<i64>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = flags(&args[0])?;
         each(updates, values.0.validity(), |slot, row| states[slot] += i64::from(values.0.value(row)));
         Ok(())
@@ -134,7 +135,7 @@ impl SumInteger {
 impl Fold for SumInteger {
     type State = IntegerSum;
 
-    fn update(&self, states: &mut [IntegerSum], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<IntegerSum>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<i64>(&args[0])?;
         let mut failed = false;
         let narrow = matches!(self.data_type, DataType::YearMonthInterval(..));
@@ -166,7 +167,7 @@ struct SumDouble;
 impl Fold for SumDouble {
     type State = (f64, bool);
 
-    fn update(&self, states: &mut [(f64, bool)], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<(f64, bool)>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let state = &mut states[slot];
@@ -214,7 +215,7 @@ struct DecimalSum {
 
 stored!(DecimalSum { sum, count, over });
 
-fn add_decimals(states: &mut [DecimalSum], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+fn add_decimals(states: &mut Slots<DecimalSum>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
     let values = numbers::<i128>(&args[0])?;
     each(updates, values.validity, |slot, row| {
         let state = &mut states[slot];
@@ -232,7 +233,7 @@ fn merge_decimals(into: &mut DecimalSum, from: DecimalSum) {
 impl Fold for SumDecimal {
     type State = DecimalSum;
 
-    fn update(&self, states: &mut [DecimalSum], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<DecimalSum>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         add_decimals(states, updates, args)
     }
 
@@ -258,7 +259,7 @@ struct AvgDouble;
 impl Fold for AvgDouble {
     type State = (f64, i64);
 
-    fn update(&self, states: &mut [(f64, i64)], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<(f64, i64)>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let state = &mut states[slot];
@@ -293,7 +294,7 @@ fn divide(a: i128, b: i128) -> i128 {
 impl Fold for AvgDecimal {
     type State = DecimalSum;
 
-    fn update(&self, states: &mut [DecimalSum], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<DecimalSum>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         add_decimals(states, updates, args)
     }
 
@@ -330,7 +331,7 @@ struct AvgInterval {
 impl Fold for AvgInterval {
     type State = (i128, i64);
 
-    fn update(&self, states: &mut [(i128, i64)], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<(i128, i64)>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<i64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let state = &mut states[slot];
@@ -355,7 +356,7 @@ struct Product;
 impl Fold for Product {
     type State = Option<f64>;
 
-    fn update(&self, states: &mut [Option<f64>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Option<f64>>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         each(updates, values.validity, |slot, row| states[slot] = Some(states[slot].unwrap_or(1.0) * values.values[row]));
         Ok(())
@@ -381,7 +382,7 @@ struct Flag {
 impl Fold for Flag {
     type State = Option<bool>;
 
-    fn update(&self, states: &mut [Option<bool>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Option<bool>>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = flags(&args[0])?;
         each(updates, values.0.validity(), |slot, row| {
             let value = values.0.value(row);
@@ -412,7 +413,7 @@ struct Bits {
 impl Fold for Bits {
     type State = Option<i64>;
 
-    fn update(&self, states: &mut [Option<i64>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Option<i64>>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<i64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let value = values.values[row];

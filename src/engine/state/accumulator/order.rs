@@ -5,6 +5,7 @@ use crate::engine::EngineError;
 use crate::engine::columns::{series_of, value_at};
 use crate::engine::eval::access::{self, Cells, Output, bytes, numbers, validity};
 use crate::engine::state::codec::{self, Direction};
+use crate::engine::state::slots::Slots;
 use crate::engine::state::stored::Stored;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::{DataType, Value};
@@ -84,7 +85,7 @@ fn bests<'a, T: Output + Copy + 'a>(states: impl ExactSizeIterator<Item = &'a Be
 impl Fold for Integer {
     type State = Best<i64>;
 
-    fn update(&self, states: &mut [Best<i64>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Best<i64>>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<i64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let (state, value) = (&mut states[slot], values.values[row]);
@@ -118,7 +119,7 @@ fn less(a: f64, b: f64) -> bool {
 impl Fold for Float {
     type State = Best<f64>;
 
-    fn update(&self, states: &mut [Best<f64>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Best<f64>>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<f64>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let (state, value) = (&mut states[slot], values.values[row]);
@@ -147,7 +148,7 @@ struct Decimal {
 impl Fold for Decimal {
     type State = Best<i128>;
 
-    fn update(&self, states: &mut [Best<i128>], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Best<i128>>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = numbers::<i128>(&args[0])?;
         each(updates, values.validity, |slot, row| {
             let (state, value) = (&mut states[slot], values.values[row]);
@@ -177,7 +178,7 @@ impl Fold for Bytes {
     type State = Option<Box<[u8]>>;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let values = bytes(&args[0])?;
         each(updates, values.validity(), |slot, row| {
             let value = values.value(row);
@@ -230,7 +231,7 @@ impl Fold for By {
     type State = Option<(Box<[u8]>, Value)>;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let order = args.last().ok_or_else(|| EngineError::internal("min_by without arguments"))?;
         let up = Direction { descending: false, nulls_first: true };
         let keys = codec::encode_ordered(std::slice::from_ref(order), std::slice::from_ref(&self.by), &[up], order.len())?;
@@ -281,7 +282,7 @@ struct Pick {
 impl Fold for Pick {
     type State = Option<Value>;
 
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let valid = if self.ignore_nulls { validity(&args[0]) } else { None };
         each(updates, valid, |slot, row| {
             if self.last || states[slot].is_none() {

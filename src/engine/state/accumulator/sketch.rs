@@ -7,6 +7,7 @@ use super::{Fold, Made, Shape, Updates, column, constant, each};
 use crate::engine::EngineError;
 use crate::engine::columns::value_at;
 use crate::engine::eval::access::{number_series, validity};
+use crate::engine::state::slots::Slots;
 use crate::plan::expr::{AggregateCall, Expr};
 use crate::types::{DataType, Value};
 use polars::prelude::Series;
@@ -142,7 +143,7 @@ impl Fold for Registers {
     type State = Option<Box<[u8]>>;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut [Self::State], updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let padding = 1u64 << (self.bits - 1);
         each(updates, validity(&args[0]), |slot, row| {
             let hash = hash(&value_at(&args[0], row, &self.data_type), &self.data_type, 42);

@@ -1,0 +1,246 @@
+//! Bytes by slot: keys and columns of no fixed width.
+//!
+//! Short ones stand in a cell of sixteen bytes by slot. Others lie one after the other in segments of some hundred
+//! kilobytes, each behind its slot and length. A segment most of which was removed is written again into the last one, so that clean-up is done a little at a time and
+//! costs what was removed.
+
+use super::slots::Slots;
+
+/// Bytes after which a segment is closed and the next begun.
+const SEGMENT: usize = 256 << 10;
+/// Slot and length before each value in a segment.
+const HEADER: usize = 8;
+/// The longest value that stands in its cell.
+const SHORT: usize = 15;
+
+/// A short value itself, or where a long one lies: its segment and place, four bytes each. The last byte is the length
+/// of a short value, [`LONG`] or [`NONE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cell([u8; 16]);
+
+const LONG: u8 = 0xFF;
+const NONE: u8 = 0xFE;
+/// No value: nothing was put under that slot, or it was removed.
+const NOTHING: Cell = Cell([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NONE]);
+
+impl Cell {
+    /// A value of at most [`SHORT`] bytes.
+    #[inline]
+    fn short(value: &[u8]) -> Option<Cell> {
+        let n = value.len();
+        let number = match n {
+            // Two reads that may overlap, and no loop.
+            8..=SHORT => u128::from(eight(value)) | u128::from(eight(&value[n - 8..])) << (8 * (n - 8)),
+            4..8 => u128::from(number(value)) | u128::from(number(&value[n - 4..])) << (8 * (n - 4)),
+            0..4 => value.iter().rev().fold(0, |all, b| all << 8 | u128::from(*b)),
+            _ => return None,
+        };
+        Some(Cell((number | (n as u128) << 120).to_le_bytes()))
+    }
+
+    fn long(segment: u32, at: u32) -> Cell {
+        Cell((u128::from(segment) | u128::from(at) << 32 | u128::from(LONG) << 120).to_le_bytes())
+    }
+
+    /// Segment and place of a long value.
+    #[inline]
+    fn place(&self) -> Option<(u32, u32)> {
+        (self.0[SHORT] == LONG).then(|| (number(&self.0), number(&self.0[4..])))
+    }
+}
+
+#[inline]
+fn eight(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+/// A value to look for.
+pub(super) enum Wanted<'a> {
+    Short(ShortValue),
+    Long(&'a [u8]),
+}
+
+/// A value as it stands in its cell.
+pub(super) struct ShortValue(Cell);
+
+impl<'a> Wanted<'a> {
+    #[inline]
+    pub(super) fn new(value: &'a [u8]) -> Wanted<'a> {
+        Cell::short(value).map_or(Wanted::Long(value), |cell| Wanted::Short(ShortValue(cell)))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Segment {
+    bytes: Vec<u8>,
+    garbage: usize,
+}
+
+/// Values of any length under slot numbers.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    segments: Vec<Segment>,
+    /// Segments that are empty and may be filled again.
+    free: Vec<u32>,
+    /// The one being filled.
+    open: Option<u32>,
+    cells: Slots<Cell>,
+    /// Capacity of all segments.
+    held: usize,
+}
+
+impl Arena {
+    /// The value of a slot; empty where there is none.
+    #[inline]
+    pub(super) fn get(&self, slot: u32) -> &[u8] {
+        let cell = &self.cells[slot as usize];
+        match cell.0[SHORT] {
+            LONG => self.long(cell),
+            NONE => &[],
+            length => &cell.0[..length as usize],
+        }
+    }
+
+    /// Whether that is the value of a slot.
+    #[inline]
+    pub(super) fn is(&self, slot: u32, wanted: &Wanted<'_>) -> bool {
+        let cell = &self.cells[slot as usize];
+        match wanted {
+            Wanted::Short(value) => value.0 == *cell,
+            Wanted::Long(value) => cell.0[SHORT] == LONG && self.long(cell) == *value,
+        }
+    }
+
+    fn long(&self, cell: &Cell) -> &[u8] {
+        let Some((segment, at)) = cell.place() else { return &[] };
+        let (header, rest) = self.segments[segment as usize].bytes[at as usize..].split_at(HEADER);
+        &rest[..number(&header[4..]) as usize]
+    }
+
+    /// Puts a value under a slot, in place of any that is there.
+    #[inline]
+    pub(super) fn put(&mut self, slot: u32, value: &[u8]) {
+        if self.cells.len() > slot as usize {
+            self.remove(slot);
+        }
+        let cell = Cell::short(value).unwrap_or_else(|| self.append(slot, value));
+        self.cells.put(slot as usize, cell, &NOTHING);
+    }
+
+    /// Makes room for a slot, which has the empty value until it is given one.
+    pub(super) fn touch(&mut self, slot: u32) {
+        self.cells.grow(slot as usize + 1, &NOTHING);
+    }
+
+    /// Forgets the value of a slot.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let cell = std::mem::replace(&mut self.cells[slot as usize], NOTHING);
+        let Some((index, at)) = cell.place() else { return };
+        let segment = &mut self.segments[index as usize];
+        segment.garbage += HEADER + number(&segment.bytes[at as usize + 4..]) as usize;
+        let full = self.open != Some(index);
+        if full && segment.garbage * 2 > segment.bytes.len() {
+            self.rewrite(index);
+        }
+    }
+
+    /// Bytes of memory in use.
+    pub(super) fn bytes(&self) -> usize {
+        self.held + self.cells.bytes() + self.segments.capacity() * size_of::<Segment>()
+    }
+
+    #[inline]
+    fn append(&mut self, slot: u32, value: &[u8]) -> Cell {
+        let need = HEADER + value.len();
+        let open = match self.open {
+            Some(open) if self.segments[open as usize].bytes.len() + need <= SEGMENT => open,
+            _ => self.next_segment(need),
+        };
+        let bytes = &mut self.segments[open as usize].bytes;
+        let (at, before) = (bytes.len(), bytes.capacity());
+        bytes.extend_from_slice(&slot.to_le_bytes());
+        bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(value);
+        self.held += bytes.capacity() - before;
+        Cell::long(open, at as u32)
+    }
+
+    fn next_segment(&mut self, need: usize) -> u32 {
+        let open = self.free.pop().unwrap_or_else(|| {
+            self.segments.push(Segment::default());
+            self.segments.len() as u32 - 1
+        });
+        // The first segment starts small: many tables never fill it.
+        if self.segments.len() > 1 {
+            let bytes = &mut self.segments[open as usize].bytes;
+            bytes.reserve_exact(need.max(SEGMENT));
+            self.held += bytes.capacity();
+        }
+        self.open = Some(open);
+        open
+    }
+
+    /// Moves what is still there to the open segment.
+    fn rewrite(&mut self, index: u32) {
+        let old = std::mem::take(&mut self.segments[index as usize]);
+        self.held -= old.bytes.capacity();
+        let mut at = 0;
+        while at < old.bytes.len() {
+            let (slot, length) = (number(&old.bytes[at..]), number(&old.bytes[at + 4..]) as usize);
+            if self.cells[slot as usize] == Cell::long(index, at as u32) {
+                let cell = self.append(slot, &old.bytes[at + HEADER..at + HEADER + length]);
+                self.cells[slot as usize] = cell;
+            }
+            at += HEADER + length;
+        }
+        self.free.push(index);
+    }
+}
+
+#[inline]
+fn number(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_values_of_every_length_apart() {
+        let mut arena = Arena::default();
+        let all: Vec<Vec<u8>> = (0..40).flat_map(|n: u8| [vec![n + 1; n as usize], (0..n).collect(), vec![0; n as usize]]).collect();
+        for (slot, value) in all.iter().enumerate() {
+            arena.put(slot as u32, value);
+        }
+        for (slot, value) in all.iter().enumerate() {
+            assert_eq!(arena.get(slot as u32), value);
+            for other in &all {
+                assert_eq!(arena.is(slot as u32, &Wanted::new(other)), value == other, "{value:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rewrites_segments_that_are_mostly_garbage() {
+        let mut arena = Arena::default();
+        let value = |slot: u32| vec![slot as u8; 1000 + slot as usize % 7];
+        for slot in 0..2000 {
+            arena.put(slot, &value(slot));
+        }
+        arena.put(2000, &vec![1; SEGMENT * 2]);
+        arena.touch(2002);
+        let full = arena.bytes();
+        for slot in (0..2000).filter(|s| s % 4 != 0) {
+            arena.remove(slot);
+        }
+        assert!(arena.bytes() < full * 2 / 3, "{} of {full}", arena.bytes());
+        assert!((0..2000).all(|s| arena.get(s) == if s % 4 == 0 { value(s) } else { vec![] }));
+        assert_eq!((arena.get(2000).len(), arena.get(2001).len(), arena.get(2002).len()), (SEGMENT * 2, 0, 0));
+        arena.put(4, b"other");
+        assert_eq!(arena.get(4), b"other");
+        assert!(!arena.free.is_empty());
+        (0..2000).filter(|s| s % 4 != 0).for_each(|s| arena.put(s, &value(s)));
+        assert!((0..2000).filter(|s| *s != 4).all(|s| arena.get(s) == value(s)));
+    }
+}
