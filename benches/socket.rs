@@ -58,7 +58,8 @@ fn once(log: Option<(&std::path::PathBuf, Sync)>) -> (f64, u64, u64) {
     let wake = Arc::new(Signal::default());
     let folder = log.map(|(dir, sync)| SourceFolder { dir: dir.clone(), sync });
     let clock = Arc::new(SystemClock::default());
-    let context = SourceContext { wake: Arc::clone(&wake), clock, zone: chrono_tz::UTC, query: "q".to_string(), folder };
+    let context =
+        SourceContext { wake: Arc::clone(&wake), clock, zone: chrono_tz::UTC, bad: Arc::default(), query: "q".to_string(), folder };
     let resources = Resources::new(0).expect("threads");
     let started = Instant::now();
     let mut source = open(&scan, &context, &resources).expect("a source");

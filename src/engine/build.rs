@@ -61,7 +61,7 @@ impl Surroundings<'_> {
     /// For opening sources.
     pub fn source_context(&self) -> SourceContext {
         let (wake, clock) = (Arc::clone(&self.wake), Arc::clone(&self.clock));
-        SourceContext { wake, clock, zone: self.eval.zone, query: self.query.clone(), folder: None }
+        SourceContext { wake, clock, zone: self.eval.zone, bad: Arc::default(), query: self.query.clone(), folder: None }
     }
 }
 

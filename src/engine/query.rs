@@ -19,7 +19,7 @@ use super::operator::watermark::{EventStats, SharedStats};
 use super::query_state::{Command, STATE_ROWS, Shared, TableColumns};
 use super::sink::{Sink, SinkBatch, SinkRun};
 use super::source::rate_limit::{BatchFacts, RateSettings};
-use super::source::{self, ReadTask, Signal, Source};
+use super::source::{self, ReadTask, Signal, Source, SourceContext};
 use super::trigger::{self, Data, Decision};
 use super::watermark::{Policy, Watermarks};
 use super::{EngineError, Frame, Resources};
@@ -27,6 +27,7 @@ use crate::checkpoint::recover::{self, Recovery};
 use crate::checkpoint::{Offset, Sync};
 use crate::plan::LogicalPlan;
 use crate::plan::logical::Column;
+use crate::progress::bad_rows::BadRows;
 use crate::progress::guarantee::Guarantee;
 use crate::progress::recorder::{Outcome, Phase, Recorder};
 use crate::progress::{EventTime, OutputMode, QueryState, SinkProgress, SourceProgress, Trigger};
@@ -96,17 +97,21 @@ pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
         system: &NoSystemTables,
     };
     let built = Builder::streaming(&around, spec.mode, spec.settings.partitions).build(&spec.plan)?;
+    let bad = Arc::new(BadRows::default());
     let mut sources = Vec::with_capacity(built.sources.len());
     for (scan, _) in &built.sources {
-        let mut source = source::open(scan, &around.source_context(), &spec.resources).map_err(|e| e.within(&scan.name))?;
+        let context = SourceContext { bad: Arc::clone(&bad), ..around.source_context() };
+        let mut source = source::open(scan, &context, &spec.resources).map_err(|e| e.within(&scan.name))?;
         if let Some(settings) = &spec.settings.backpressure {
             source.limit_rate(*settings);
         }
-        sources.push(Input { source, from: None });
+        sources.push(Input { source, from: None, bad: 0 });
     }
     let mut root = built.root;
     let columns = TableColumns { late: built.late_columns, state: root.kept(0)? };
-    let shared = Arc::new(Shared::new(&spec, columns, wake, built.watermarks.iter().map(|w| w.0).max(), built.follows_watermark));
+    let mut shared = Shared::new(&spec, columns, wake, built.watermarks.iter().map(|w| w.0).max(), built.follows_watermark);
+    shared.bad = bad;
+    let shared = Arc::new(shared);
     let runner = Runner {
         columns: spec.plan.columns(),
         mode: spec.mode,
@@ -141,6 +146,8 @@ pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
 struct Input {
     source: Box<dyn Source>,
     from: Option<Offset>,
+    /// Bad records up to the last batch.
+    bad: u64,
 }
 
 /// The ends of a batch's ranges, one a source; `None`: that source has nothing at all.
@@ -285,6 +292,7 @@ impl Runner {
     /// One batch; what fails on the way is undone.
     fn run_batch(&mut self, mut recorder: Recorder, range: &Range) -> Result<(), EngineError> {
         self.shared.set_state(QueryState::Running, None);
+        self.shared.bad.begin(self.batch);
         let outcome = self.batch_steps(&mut recorder, range);
         match outcome {
             Ok(frame) => {
@@ -428,18 +436,19 @@ impl Runner {
         let mut operators = Vec::new();
         self.root.take_progress(&mut operators);
         let mut decoded = operators.iter().filter(|o| o.name == "decode");
-        let sources = self
-            .inputs
-            .iter()
-            .zip(range)
-            .map(|(input, to)| SourceProgress {
-                description: input.source.status().description,
+        let mut source = |(input, to): (&mut Input, &Option<Offset>)| {
+            let status = input.source.status();
+            let bad = status.bad_rows + status.oversized_rows;
+            SourceProgress {
+                description: status.description,
                 start_offset: input.from.as_ref().map(ToString::to_string),
                 end_offset: to.as_ref().or(input.from.as_ref()).map(ToString::to_string),
                 num_input_rows: decoded.next().map_or(0, |o| o.rows_out),
+                num_bad_rows: bad.saturating_sub(std::mem::replace(&mut input.bad, bad)),
                 ..SourceProgress::default()
-            })
-            .collect();
+            }
+        };
+        let sources = self.inputs.iter_mut().zip(range).map(&mut source).collect();
         let start = recorder.timestamp();
         let outcome = Outcome {
             batch_id: self.batch,

@@ -11,6 +11,7 @@ use crate::diagnostic::printable;
 use crate::plan::LogicalPlan;
 use crate::plan::expr::Expr;
 use crate::plan::logical::Column;
+use crate::progress::bad_rows::{BadRow, BadRows};
 use crate::progress::guarantee::Guarantee;
 use crate::progress::history::History;
 use crate::progress::recorder::Identity;
@@ -51,6 +52,8 @@ pub(super) struct Shared {
     fixed: Fixed,
     moving: Mutex<Moving>,
     ended: Condvar,
+    /// Records of its sources that did not decode.
+    pub(super) bad: Arc<BadRows>,
 }
 
 /// What the tables about a query look like.
@@ -131,7 +134,15 @@ impl Shared {
             state_shown: Ok(Arc::default()),
             state_shows: 0,
         };
-        Shared { wake, cancelled: Arc::default(), clock: Arc::clone(&spec.clock), fixed, moving: Mutex::new(moving), ended: Condvar::new() }
+        Shared {
+            wake,
+            cancelled: Arc::default(),
+            clock: Arc::clone(&spec.clock),
+            fixed,
+            moving: Mutex::new(moving),
+            ended: Condvar::new(),
+            bad: Arc::default(),
+        }
     }
 
     fn moving(&self) -> MutexGuard<'_, Moving> {
@@ -309,6 +320,11 @@ impl QueryHandle {
     /// Its name; empty when it has none.
     pub fn name(&self) -> &str {
         &self.0.fixed.name
+    }
+
+    /// Records of its sources that did not decode, newest first.
+    pub fn bad_rows(&self) -> Vec<BadRow> {
+        self.0.bad.rows()
     }
 
     /// Everything about it at this moment.

@@ -43,6 +43,8 @@ pub enum Statement {
     Show { what: ShowKind, like: Option<String> },
     /// `DESCRIBE name`, `DESCRIBE QUERY name`, `DESCRIBE FUNCTION [EXTENDED] name`
     Describe(Describe),
+    /// `INFER SCHEMA FROM name [LIMIT n]`
+    InferSchema { name: Ident, limit: Option<u64> },
     /// `EXPLAIN [EXTENDED] query`
     Explain { extended: bool, query: Box<StreamingQuery> },
     /// `PAUSE`, `RESUME` or `STOP`, of one query or `ALL`

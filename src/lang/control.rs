@@ -195,6 +195,26 @@ pub(super) fn describe(i: In<'_>) -> Parsed<'_, Statement> {
     }
 }
 
+/// Behind INFER SCHEMA: `FROM [STREAM | TABLE] name [LIMIT n]`
+///
+/// EBNF: `infer`
+pub(super) fn infer_schema(i: In<'_>) -> Parsed<'_, Statement> {
+    let (i, from) = i.eat(K::FROM);
+    if !from {
+        return i.missing(Expected::Word(K::FROM));
+    }
+    let i = if matches!(i.peek().keyword(), Some(K::STREAM | K::TABLE)) && is_name(i.next()) { i.next() } else { i };
+    let (i, name) = any_name(i)?;
+    let (i, limited) = i.eat(K::LIMIT);
+    if !limited {
+        return Ok((i, Statement::InferSchema { name, limit: None }));
+    }
+    match i.peek().text.parse::<u64>() {
+        Ok(limit) => Ok((i.next(), Statement::InferSchema { name, limit: Some(limit) })),
+        Err(_) => i.missing(Expected::Thing("a number of lines")),
+    }
+}
+
 /// Behind EXPLAIN: `[EXTENDED] query`
 ///
 /// EBNF: `explain`

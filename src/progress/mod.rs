@@ -3,6 +3,7 @@
 //! A leaf: it knows no engine. The engine fills a [`BatchProgress`] per batch and publishes a
 //! [`QuerySnapshot`] that the dashboard, `SHOW QUERIES` and the tables `queries()` and `progress('q')` read.
 
+pub mod bad_rows;
 pub mod guarantee;
 pub mod history;
 pub mod pressure;
@@ -103,6 +104,8 @@ pub struct SourceProgress {
     pub num_input_rows: u64,
     pub input_rows_per_second: f64,
     pub processed_rows_per_second: f64,
+    /// Records that did not decode in this batch; not Spark's.
+    pub num_bad_rows: u64,
 }
 
 /// The sink's figures of a batch.

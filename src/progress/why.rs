@@ -47,7 +47,11 @@ pub fn why(facts: &Facts<'_>) -> Why {
     }
     if *facts.state == QueryState::WaitingForData {
         let sentence = format!("waits for data; batch {} gave {}", newest.batch_id, rows(newest.sink.num_output_rows));
-        return say(Mood::Good, replayed(facts).map_or(sentence.clone(), |replayed| format!("{replayed}; {sentence}")));
+        let sentence = replayed(facts).map_or(sentence.clone(), |replayed| format!("{replayed}; {sentence}"));
+        return match facts.sources.iter().find(|s| s.bad_rows + s.oversized_rows > 0) {
+            Some(source) => say(Mood::Warning, format!("{sentence}; {}", undecodable(source))),
+            None => say(Mood::Good, sentence),
+        };
     }
     let found = pressure(&pressure::Facts { trigger: facts.trigger, last, sources: facts.sources });
     let mood = if found.keeps_up() { Mood::Good } else { Mood::Warning };
@@ -145,6 +149,7 @@ fn undecodable(source: &SourceStatus) -> String {
     if let Some(sample) = &source.sample {
         text.push_str(&format!("; one of them: {sample}"));
     }
+    text.push_str("; bad_rows('…') has them with the reason");
     text
 }
 

@@ -89,6 +89,10 @@ json csv text parquet   files of a directory as they come; without columns the s
 rate     numbers by themselves, to try things out
          CREATE STREAM ticks USING rate OPTIONS (rowsPerSecond 10);
 stdin    lines of standard input (eddy run FILE and eddy -c)
+         format 'csv' takes header true: cat users.csv | eddy -c '…'
+Files may be compressed (.gz .bz2 .zst …) and lie in partition directories: day=2024-01-01/x.json gives a column day.
+What are the columns?  INFER SCHEMA FROM lines;  prints the CREATE STREAM to paste.
+Lines that do not decode are rows of NULLs (option mode), and  SELECT * FROM bad_rows('q');  has them with the reason.
 Bounded tables for joins:  CREATE TABLE users USING csv OPTIONS (path 'users.csv', header true);",
     },
     Topic {

@@ -70,6 +70,7 @@ impl Session {
             wake: Arc::default(),
             clock: self.options.clock.clone(),
             zone: self.settings.zone(),
+            bad: Arc::default(),
             query: source.name.clone(),
             folder: None,
         };

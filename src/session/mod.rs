@@ -11,6 +11,7 @@ mod create;
 mod describe;
 mod function;
 mod headless;
+mod infer;
 pub mod interrupt;
 mod queries;
 mod query_tables;
@@ -141,6 +142,7 @@ impl Session {
             Statement::Query(query) => self.query(*query),
             Statement::Show { what, like } => self.show(what, like.as_deref()),
             Statement::Describe(what) => self.describe(what),
+            Statement::InferSchema { name, limit } => self.infer_schema(&name, limit),
             Statement::Explain { extended, query } => self.explain(extended, &query),
             Statement::Control { action, target } => self.control(action, &target),
             Statement::Await { name, timeout } => self.wait(&name, timeout),

@@ -1,4 +1,4 @@
-//! The rows of the tables about queries: `queries()` and `progress('q')`, `late_rows('q')`, `state('q')`.
+//! The rows of the tables about queries: `queries()`, `progress('q')`, `late_rows('q')`, `bad_rows('q')`, `state('q')`.
 //!
 //! Fields carry Spark's names. Rows are made by field name and then put in the order and number of the columns that
 //! the plan asks for.
@@ -11,6 +11,7 @@ use super::start::trigger_text;
 use crate::engine::{EngineError, Frame, SystemTables};
 use crate::plan::SystemColumns;
 use crate::plan::logical::Column;
+use crate::progress::bad_rows::BadRow;
 use crate::progress::{BatchProgress, DurationMs, EventTime, SourceProgress, StateOperatorProgress};
 use crate::types::{DataType, Field, Value};
 use std::sync::Arc;
@@ -55,6 +56,7 @@ fn fixed_columns(function: &str) -> Option<Vec<Field>> {
             ("why", S),
         ])),
         "progress" => Some(progress_columns()),
+        "bad_rows" => Some(fields(&[("source", S), ("offset", S), ("line", S), ("reason", S), ("batchId", I), ("time", T)])),
         _ => None,
     }
 }
@@ -79,6 +81,7 @@ fn progress_columns() -> Vec<Field> {
         ("numInputRows", I),
         ("inputRowsPerSecond", D),
         ("processedRowsPerSecond", D),
+        ("numBadRows", I),
     ];
     fields(&[
         ("id", S),
@@ -124,6 +127,7 @@ impl SystemTables for SystemRows {
             "progress" => self.query(function, args)?.handle.snapshot().progress.iter().map(|p| progress_row(p)).collect(),
             "late_rows" => return Ok(frame_of(columns, &query_tables::late_rows(&self.query(function, args)?.handle, columns))),
             "state" => return Ok(frame_of(columns, &query_tables::state(&self.query(function, args)?.handle, columns)?)),
+            "bad_rows" => self.query(function, args)?.handle.bad_rows().into_iter().map(bad_row).collect(),
             other => return Err(EngineError::internal(format!("nobody supplies the rows of {other}()"))),
         };
         let values: Vec<Vec<Value>> = rows.into_iter().map(|row| columns.iter().map(|c| pick(&row, &c.name)).collect()).collect();
@@ -194,6 +198,17 @@ fn progress_row(p: &BatchProgress) -> Named {
     ]
 }
 
+fn bad_row(row: BadRow) -> Named {
+    vec![
+        ("source", text(row.source)),
+        ("offset", text(row.offset)),
+        ("line", text(row.line)),
+        ("reason", text(row.reason)),
+        ("batchId", count(row.batch_id)),
+        ("time", Value::Timestamp(row.time)),
+    ]
+}
+
 fn durations(d: &DurationMs) -> Value {
     let all = [d.latest_offset, d.get_batch, d.query_planning, d.wal_commit, d.add_batch, d.commit_offsets, d.trigger_execution];
     Value::Struct(all.into_iter().map(Value::Double).collect())
@@ -224,6 +239,7 @@ fn source(s: &SourceProgress) -> Value {
         count(s.num_input_rows),
         Value::Double(s.input_rows_per_second),
         Value::Double(s.processed_rows_per_second),
+        count(s.num_bad_rows),
     ])
 }
 

@@ -190,7 +190,12 @@ fn modes() {
     assert_eq!(csv(&columns, &[], text), ["1|ann|10", "~|bob|2", "3|cy|~", "4|dee|5", "5|e,1|~"]);
     assert_eq!(csv(&columns, &[("mode", "DROPMALFORMED")], text), ["1|ann|10"]);
     let error = rows_of(&Table { format: "csv", columns: &columns, options: &[("mode", "FAILFAST")] }, text.as_bytes()).unwrap_err();
-    assert!(error.to_string().starts_with("[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] a record is malformed: x,bob,2"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] a record is malformed, the value of id is no INT: x,bob,2"),
+        "{error}"
+    );
     let narrow = Table { format: "csv", columns: &columns, options: &[("maxColumns", "3")] };
     assert!(rows_of(&narrow, text.as_bytes()).unwrap_err().to_string().starts_with("[MALFORMED_CSV_RECORD]"));
     let nested = Table { format: "csv", columns: &[("a", DataType::array(DataType::Int))], options: &[] };
@@ -209,4 +214,51 @@ fn bytes_that_are_no_utf8() {
     let table = |options| Table { format: "csv", columns: &AB, options };
     assert_eq!(rows_of(&table(&[]), b"\xef\xbb\xbfa\xff,b\n").unwrap(), ["a\u{fffd}|b|~"]);
     assert_eq!(rows_of(&table(&[("encoding", "ISO-8859-1")]), b"\xe9,d\n").unwrap(), ["é|d|~"]);
+}
+
+#[test]
+fn unescaped_quotes_as_asked_for() {
+    let cases: [(&str, &[(&str, &str)]); 3] = [
+        (
+            "STOP_AT_CLOSING_QUOTE",
+            &[
+                (r#""a""b",1,z"#, r#"a""b|1|z|~"#),
+                (r#""a"b,1,z"#, r#"a"b,1,z|~|~|$"#),
+                (r#""x" "y",1,z"#, r#"x" "y|1|z|~"#),
+                (r#"""a"",1,z"#, r#""a"|1|z|~"#),
+            ],
+        ),
+        (
+            "BACK_TO_DELIMITER",
+            &[
+                (r#""a""b",1,z"#, r#"a"b|1|z|~"#),
+                (r#""a"x"y",1,z"#, "axy|1|z|~"),
+                (r#"""a"",1,z"#, r#"a"|1|z|~"#),
+                (r#""""a""",1,z"#, r#""a""|1|z|~"#),
+            ],
+        ),
+        ("SKIP_VALUE", &[(r#""a"b,1,z"#, "~|1|z|~"), (r#""a"",1,z"#, r#"a"|1|z|~"#), (r#""a\"b",1,z"#, r#"a"b|1|z|~"#)]),
+    ];
+    for (how, lines) in cases {
+        check(&ABC, &[("unescapedQuoteHandling", how)], lines);
+    }
+    let table = Table { format: "csv", columns: &ABC, options: &[("unescapedQuoteHandling", "RAISE_ERROR")] };
+    assert!(rows_of(&table, b"\"a\"b,1,z").unwrap_err().to_string().contains("a quote inside a quoted field is not escaped"));
+}
+
+#[test]
+fn records_of_several_lines_end_as_asked_for() {
+    let options = [("multiLine", "true"), ("lineSep", "||")];
+    assert_eq!(csv(&AB[..2], &options, "a,1||b,2||||\"c||d\",3||"), ["a|1", "b|2", "c||d|3"]);
+    // Blanks are a record, nothing is none; a quote that nothing closes runs to the end.
+    assert_eq!(csv(&AB[..2], &[("multiLine", "true")], "  \n\na,\"b\nc\n"), ["  |~", "a|b\nc\n"]);
+}
+
+#[test]
+fn times_and_zones_as_options_say() {
+    assert_eq!(csv(&[("a", DataType::Timestamp)], &[("timeZone", "+02:00")], "2024-01-02 02:00:00"), ["1704153600000000"]);
+    assert_eq!(
+        csv(&[("a", DataType::TimestampNtz)], &[("timestampNTZFormat", "yyyy-MM-dd HH:mm:ss[ VV]")], "2024-01-02 02:00:00 Z"),
+        ["~"]
+    );
 }

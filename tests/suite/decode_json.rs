@@ -246,7 +246,10 @@ fn modes() {
     assert_eq!(json(&columns, &[("mode", "dropmalformed")], text), ["1|x", "3|~"]);
     let table = Table { format: "json", columns: &columns, options: &[("mode", "FAILFAST")] };
     let error = rows_of(&table, text.as_bytes()).unwrap_err().to_string();
-    assert!(error.starts_with("[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] a record is malformed: {\"a\":\"x\""), "{error}");
+    assert!(
+        error.starts_with("[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] a record is malformed, the value of a is no INT: {\"a\":\"x\""),
+        "{error}"
+    );
     let table = Table { format: "json", columns: &columns, options: &[("mode", "what")] };
     assert!(rows_of(&table, b"").unwrap_err().to_string().contains("PERMISSIVE, DROPMALFORMED or FAILFAST"));
 }

@@ -114,13 +114,6 @@ fn a_place_may_vanish_and_come_back() {
     assert_eq!(batch(&mut stream), Vec::<String>::new());
     put(&inner, "b.txt", "2\n", 5);
     assert_eq!(batch(&mut stream), ["2"]);
-    put(&inner, "c.txt", "3\n", 5);
-    let end = stream.source.latest(stream.at.as_ref()).unwrap().unwrap();
-    fs::remove_file(inner.join("c.txt")).unwrap();
-    for task in stream.source.read(stream.at.as_ref(), &end).unwrap() {
-        assert_eq!(task().unwrap().rows(), 0);
-    }
-    assert!(stream.source.status().sample.unwrap().contains("vanished before it was read"));
 }
 
 #[test]
@@ -238,10 +231,8 @@ fn bounded_tables_read_the_whole_path() {
 fn text_has_one_column() {
     let dir = TempDir::new().unwrap();
     let options = [("path", dir.path().to_str().unwrap())];
-    for columns in [&[("a", DataType::Int)][..], &[("a", DataType::String), ("b", DataType::String)]] {
-        let error = read_table(&scan("text", &options, columns), &context(), &resources()).unwrap_err().to_string();
-        assert!(error.contains("text has one column"), "{error}");
-    }
+    let error = read_table(&scan("text", &options, &[("a", DataType::Int)]), &context(), &resources()).unwrap_err().to_string();
+    assert!(error.contains("text has one column"), "{error}");
 }
 
 #[test]

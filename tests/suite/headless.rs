@@ -131,6 +131,22 @@ fn standard_input_is_data_when_the_script_is_not() {
 }
 
 #[test]
+fn a_header_of_standard_input_is_no_row() {
+    let sql = "CREATE STREAM s (id INT, n STRING) USING stdin OPTIONS (format 'csv', header true); SELECT * FROM STREAM s";
+    let output = run_with(&["-c", sql, "--format", "csv"], "id,n\n1,a\n2,b\n");
+    assert_eq!(out(&output), "id,n\n1,a\n2,b\n");
+}
+
+#[test]
+fn lines_that_were_looked_at_stay_for_the_query() {
+    let sql = "CREATE STREAM s USING stdin; INFER SCHEMA FROM s LIMIT 2; SELECT value FROM STREAM s";
+    let output = run_with(&["-c", sql, "--format", "csv"], "{\"a\":1}\n{\"a\":2.5}\n{\"b\":1}\n");
+    let came = out(&output);
+    assert!(came.contains("CREATE OR REPLACE STREAM s (\n  a DOUBLE\n) USING stdin OPTIONS (format 'json');"), "{came}");
+    assert_eq!(came.matches("{\"\"").count(), 3, "{came}");
+}
+
+#[test]
 fn a_query_that_fails_while_it_runs_ends_with_1() {
     let sql = "CREATE STREAM s USING stdin; SELECT 1 / (length(value) - 3) AS v FROM STREAM s";
     let output = run_with(&["-c", sql], "a\nabc\n");

@@ -95,7 +95,7 @@ fn statements_survive_formatting() {
         ("SOURCE 'a.sql'", "SOURCE 'a.sql'"),
         ("STEP q 3", "STEP"),
         ("ALTER QUERY q AS SELECT 1", "ALTER QUERY"),
-        ("INFER SCHEMA FROM s", "INFER SCHEMA"),
+        ("INFER SCHEMA FROM STREAM s LIMIT 10", "INFER SCHEMA FROM s LIMIT 10"),
         ("EXPORT q TO 'x.py'", "EXPORT"),
     ] {
         assert_eq!(round_trip(text), formatted);

@@ -11,6 +11,8 @@ mod engine;
 mod eval;
 mod eval_spark;
 mod feed;
+mod file_changes;
+mod file_formats;
 mod files;
 mod functions;
 mod grammar;

@@ -41,7 +41,14 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn open(scan: &Scan, resources: &Resources, clock: Arc<dyn Clock>) -> Result<Stream, EngineError> {
         let wake = Arc::new(Signal::default());
-        let context = SourceContext { wake: Arc::clone(&wake), clock, zone: chrono_tz::UTC, query: "q".to_string(), folder: None };
+        let context = SourceContext {
+            wake: Arc::clone(&wake),
+            clock,
+            zone: chrono_tz::UTC,
+            bad: Arc::default(),
+            query: "q".to_string(),
+            folder: None,
+        };
         Ok(Stream { source: open(scan, &context, resources)?, wake, at: None })
     }
 

@@ -18,7 +18,14 @@ pub(crate) struct Table<'a> {
 
 pub(crate) fn context() -> SourceContext {
     let clock = Arc::new(SystemClock::default());
-    SourceContext { wake: Arc::new(Signal::default()), clock, zone: chrono_tz::UTC, query: "q".to_string(), folder: None }
+    SourceContext {
+        wake: Arc::new(Signal::default()),
+        clock,
+        zone: chrono_tz::UTC,
+        bad: Arc::default(),
+        query: "q".to_string(),
+        folder: None,
+    }
 }
 
 /// The rows of one file of those bytes.

@@ -40,7 +40,14 @@ impl World {
         let resources = Resources::with_disk(1, Arc::new(self.disk.clone())).unwrap();
         let wake = Arc::new(Signal::default());
         let folder = Some(SourceFolder { dir: PathBuf::from(DIR), sync });
-        let context = SourceContext { wake: Arc::clone(&wake), clock: clock(), zone: chrono_tz::UTC, query: "q".to_string(), folder };
+        let context = SourceContext {
+            wake: Arc::clone(&wake),
+            clock: clock(),
+            zone: chrono_tz::UTC,
+            bad: Arc::default(),
+            query: "q".to_string(),
+            folder,
+        };
         let mut source = open(&scan, &context, &resources)?;
         if let Some(earlier) = earlier {
             source.restore(earlier)?;
@@ -184,7 +191,14 @@ impl World {
         let scan = scan("socket", &[("host", "127.0.0.1"), ("port", "1"), ("wal", "true")], &[("value", DataType::String)]);
         let resources = Resources::with_disk(1, Arc::new(self.disk.clone())).unwrap();
         let folder = Some(SourceFolder { dir: PathBuf::from(DIR), sync: Sync::Offsets });
-        let context = SourceContext { wake: Arc::default(), clock: clock(), zone: chrono_tz::UTC, query: "q".to_string(), folder };
+        let context = SourceContext {
+            wake: Arc::default(),
+            clock: clock(),
+            zone: chrono_tz::UTC,
+            bad: Arc::default(),
+            query: "q".to_string(),
+            folder,
+        };
         open(&scan, &context, &resources)?.restore(earlier)
     }
 }

@@ -165,6 +165,12 @@ impl DatetimePattern {
         Some(read.date()? * DAY + read.time()?)
     }
 
+    /// The local date and time of a text that shows no zone, in microseconds.
+    pub fn parse_without_zone(&self, text: &str) -> Option<i64> {
+        let read = self.read(text)?;
+        if read.zone.is_some() { None } else { Some(read.date()? * DAY + read.time()?) }
+    }
+
     /// The day that a text shows, in days since 1970-01-01.
     pub fn parse_date(&self, text: &str) -> Option<i32> {
         let read = self.read(text)?;

@@ -2,13 +2,14 @@
 
 use super::access::{Cells, map_rows, map_text};
 use super::datetime_pattern::DatetimePattern;
+use super::json_layout::Layout;
 use super::json_write::{JsonStyle, JsonWriter};
 use super::{KernelCall, KernelEntry, json_csv, json_path};
 use crate::engine::EngineError;
 use crate::engine::columns::list_series;
 use crate::engine::source::declared::Declared;
 use crate::engine::source::decode::json::{JsonOptions, JsonValueDecoder};
-use crate::engine::source::decode::json_infer;
+use crate::engine::source::decode::{check_corrupt_column, json_infer};
 use crate::types::DataType;
 use polars::prelude as pl;
 use polars::prelude::Series;
@@ -66,8 +67,10 @@ fn from_json(call: &KernelCall<'_>) -> Result {
     let pairs = options(call, 2)?;
     let declared = Declared::new("from_json", &pairs);
     let options = JsonOptions::read(&declared, call.context.zone)?;
-    declared.finish()?;
     options.mode.for_function("from_json")?;
+    if let DataType::Struct(fields) = call.returns {
+        check_corrupt_column(fields, &options.corrupt_column)?;
+    }
     let texts = call.texts(0)?;
     let mut decoder = JsonValueDecoder::new(call.returns, options);
     decoder.reserve(texts.len());
@@ -82,11 +85,12 @@ fn to_json(call: &KernelCall<'_>) -> Result {
     let pairs = options(call, 1)?;
     let declared = Declared::new("to_json", &pairs);
     let style = style(&declared, call)?;
-    declared.finish()?;
+    let flag = |name| Ok::<bool, EngineError>(declared.boolean(name)?.unwrap_or(false));
+    let layout = Layout { pretty: flag("pretty")?, sorted: flag("sortKeys")?, ascii: flag("writeNonAsciiCharacterAsCodePoint")? };
     let column = call.column(0);
     let writer = JsonWriter::new(&*column.chunks()[0], call.data_type(0), &style);
     let mut builder = <&str as super::access::Output>::builder(column.len());
-    let mut buffer = String::new();
+    let (mut buffer, mut laid_out) = (String::new(), String::new());
     for row in 0..column.len() {
         if writer.is_null(row) {
             builder.push_null();
@@ -94,7 +98,13 @@ fn to_json(call: &KernelCall<'_>) -> Result {
         }
         buffer.clear();
         writer.write(row, &mut buffer);
-        builder.push_value(buffer.as_str());
+        if layout == Layout::default() {
+            builder.push_value(buffer.as_str());
+        } else {
+            laid_out.clear();
+            layout.write(&buffer, &mut laid_out);
+            builder.push_value(laid_out.as_str());
+        }
     }
     Ok(<&str as super::access::Output>::finish(builder))
 }
@@ -131,7 +141,6 @@ fn schema_of_json(call: &KernelCall<'_>) -> Result {
     let pairs = options(call, 1)?;
     let declared = Declared::new("schema_of_json", &pairs);
     let options = JsonOptions::read(&declared, call.context.zone)?;
-    declared.finish()?;
     let texts = call.texts(0)?;
     for row in 0..texts.len() {
         if let Some(text) = texts.at(row) {

@@ -7,7 +7,7 @@ use super::{KernelCall, access};
 use crate::engine::EngineError;
 use crate::engine::source::declared::Declared;
 use crate::engine::source::decode::csv::{CsvDecoder, CsvOptions};
-use crate::engine::source::decode::csv_infer;
+use crate::engine::source::decode::{check_corrupt_column, check_from_csv, csv_infer};
 use crate::types::DataType;
 use polars::prelude::Series;
 
@@ -18,16 +18,20 @@ pub(super) fn from_csv(call: &KernelCall<'_>) -> Result {
     let pairs = options(call, 2)?;
     let declared = Declared::new("from_csv", &pairs);
     let options = CsvOptions::read(&declared, call.context.zone)?;
-    declared.finish()?;
     options.mode.for_function("from_csv")?;
     let DataType::Struct(fields) = call.returns else {
-        return Err(EngineError::user("the schema of from_csv has to be one of columns, such as 'id INT, name STRING'"));
+        let message = "the schema of from_csv has to be one of columns, such as 'id INT, name STRING'";
+        return Err(EngineError::data("INVALID_SCHEMA.NON_STRUCT_TYPE", message));
     };
+    check_corrupt_column(fields, &options.corrupt_column)?;
+    check_from_csv(fields)?;
     let texts = call.texts(0)?;
-    let mut decoder = CsvDecoder::new(fields, fields, options);
+    let mut decoder = CsvDecoder::new(fields, fields, options.clone());
     decoder.reserve(texts.len());
     for row in 0..texts.len() {
         match texts.at(row) {
+            // A comment is a record without fields.
+            Some(text) if options.is_comment(text) => decoder.push_empty(),
             Some(text) => decoder.push_line(text).map_err(|e| e.at_row(row))?,
             None => decoder.push_null(),
         }
@@ -41,7 +45,6 @@ pub(super) fn to_csv(call: &KernelCall<'_>) -> Result {
     let declared = Declared::new("to_csv", &pairs);
     let style = style(&declared, call)?;
     let lines = CsvStyle::read(&declared)?;
-    declared.finish()?;
     let DataType::Struct(fields) = call.data_type(0) else {
         return Err(EngineError::data("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "to_csv takes a struct"));
     };
@@ -67,7 +70,6 @@ pub(super) fn schema_of_csv(call: &KernelCall<'_>) -> Result {
     let pairs = options(call, 1)?;
     let declared = Declared::new("schema_of_csv", &pairs);
     let options = CsvOptions::read(&declared, call.context.zone)?;
-    declared.finish()?;
     Ok(map_text(&call.texts(0)?, |text, out| {
         out.push_str(&csv_infer::schema_of_line(text, &options).sql());
         true

@@ -189,24 +189,16 @@ impl Finder<'_, '_> {
 }
 
 /// Writes the value here in its compact form.
-fn copy(scan: &mut Scanner<'_>, out: &mut String, scratch: &mut String, depth: usize) -> Result<(), Fault> {
+pub(in crate::engine) fn copy(scan: &mut Scanner<'_>, out: &mut String, scratch: &mut String, depth: usize) -> Result<(), Fault> {
     if depth > MAX_NESTING {
         return Err(Fault::Syntax);
     }
     match scan.token()? {
         Token::String(raw) => json_write::write_string(out, unescape(raw, scratch)),
-        Token::Int(text) => out.push_str(text),
-        Token::Float(text) => {
-            let value: f64 = text.parse().map_err(|_| Fault::Syntax)?;
-            if value.is_finite() {
-                write_double(out, value);
-            } else {
-                out.push('"');
-                write_double(out, value);
-                out.push('"');
-            }
-        }
-        Token::Special(_) => return Err(Fault::Syntax),
+        Token::Int(text) => out.push_str(if text == "-0" { "0" } else { text }),
+        Token::Float(text) => double(text.parse().map_err(|_| Fault::Syntax)?, out),
+        // Only where the dialect takes them.
+        Token::Special(value) => double(value, out),
         Token::True => out.push_str("true"),
         Token::False => out.push_str("false"),
         Token::Null => out.push_str("null"),
@@ -214,6 +206,16 @@ fn copy(scan: &mut Scanner<'_>, out: &mut String, scratch: &mut String, depth: u
         Token::Array => copy_nested(scan, out, scratch, depth, ('[', ']'))?,
     }
     Ok(())
+}
+
+fn double(value: f64, out: &mut String) {
+    if value.is_finite() {
+        write_double(out, value);
+    } else {
+        out.push('"');
+        write_double(out, value);
+        out.push('"');
+    }
 }
 
 fn copy_nested(scan: &mut Scanner<'_>, out: &mut String, scratch: &mut String, depth: usize, around: (char, char)) -> Result<(), Fault> {

@@ -83,6 +83,17 @@ impl Zone {
         name.parse::<Tz>().ok().map(Zone::new)
     }
 
+    /// The same zone under a name of the time zone database; `None` for an offset that is no whole hour.
+    pub fn tz(&self) -> Option<Tz> {
+        match self.0 {
+            Kind::Named(tz) => Some(tz),
+            Kind::Fixed(0) => Some(Tz::UTC),
+            // The names count westwards.
+            Kind::Fixed(micros) if micros % (3600 * SECOND) == 0 => format!("Etc/GMT{:+}", -micros / (3600 * SECOND)).parse().ok(),
+            Kind::Fixed(_) => None,
+        }
+    }
+
     /// Whether local time is UTC, or ahead of it by the same amount, at all times.
     pub fn is_fixed(&self) -> bool {
         matches!(self.0, Kind::Fixed(_))

@@ -57,6 +57,11 @@ impl Lines {
         Lines { chunk, from, to }
     }
 
+    /// The number of the first, counted from the first line that the receiver ever took in.
+    pub(super) fn number(&self) -> u64 {
+        self.chunk.first + self.from as u64
+    }
+
     /// The number after the last line.
     pub(super) fn end(&self) -> u64 {
         self.chunk.first + self.to as u64

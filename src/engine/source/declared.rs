@@ -2,6 +2,7 @@
 
 use crate::diagnostic::nearest;
 use crate::engine::EngineError;
+use crate::engine::eval::zone::Zone;
 use std::cell::RefCell;
 
 /// Options of one stream. Names compare without regard to case.
@@ -17,6 +18,11 @@ pub(crate) struct Declared<'a> {
 impl<'a> Declared<'a> {
     pub(crate) fn new(format: &'a str, options: &'a [(String, String)]) -> Declared<'a> {
         Declared { format, options, asked: RefCell::default(), taken: RefCell::default() }
+    }
+
+    /// Whether these are the options of a function's call.
+    pub(crate) fn is_function(&self) -> bool {
+        self.format.contains("_")
     }
 
     /// The value as written.
@@ -118,10 +124,9 @@ impl<'a> Declared<'a> {
     /// A time zone by its name.
     pub(crate) fn zone(&self, name: &'static str) -> Result<Option<chrono_tz::Tz>, EngineError> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        match text.parse() {
-            Ok(zone) => Ok(Some(zone)),
-            Err(_) if text == "Z" => Ok(Some(chrono_tz::Tz::UTC)),
-            Err(_) => Err(self.bad(name, text, "a time zone such as UTC or Europe/Paris")),
+        match Zone::named(text).and_then(|zone| zone.tz()) {
+            Some(zone) => Ok(Some(zone)),
+            None => Err(self.bad(name, text, "a time zone such as UTC, Europe/Paris or +02:00").condition("INVALID_TIMEZONE")),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::engine::EngineError;
 use crate::engine::Frame;
 use crate::engine::source::SourceContext;
 use crate::engine::source::declared::Declared;
-use crate::engine::source::decode::RowFormat;
+use crate::engine::source::decode::{BadRecords, RowFormat};
 use crate::engine::source::queue::Lines;
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::{Column, Scan};
@@ -18,10 +18,8 @@ use std::sync::Arc;
 pub struct Decoded {
     /// One row per line, or more, or fewer.
     pub frame: Frame,
-    /// Lines that did not decode.
-    pub bad: u64,
-    /// One of them, escaped.
-    pub sample: Option<String>,
+    /// Records that did not decode.
+    pub bad: BadRecords,
 }
 
 /// Lines → columns. Runs on several workers at once.
@@ -38,7 +36,9 @@ pub(super) fn decoder(scan: &Scan, context: &SourceContext, declared: &Declared<
         Some(format @ ("json" | "csv")) => {
             // What cuts records is the line end; Spark's other ways need a whole file.
             for name in ["multiLine", "lineSep", "encoding", "charset", "header"] {
-                if declared.text(name).is_some() {
+                // Standard input has one first line, a socket one a connection.
+                let header = name == "header" && scan.format == "stdin";
+                if !header && declared.text(name).is_some() {
                     return Err(EngineError::user(format!("option {name} goes with files: here each line is a record in UTF-8")));
                 }
             }
@@ -72,8 +72,11 @@ pub fn columns(format: &str, options: &[(String, String)], declared: Option<Vec<
         (Some("json" | "csv"), _) if with_time => Err(EngineError::user("includeTimestamp goes with plain lines only")),
         (Some("json" | "csv"), Some(declared)) => Ok(declared),
         (Some(records @ ("json" | "csv")), None) => {
-            Err(EngineError::user(format!("{format} with format '{records}' needs its columns declared"))
-                .help(format!("CREATE STREAM name (id BIGINT, status STRING) USING {format} OPTIONS (…)")))
+            let plain = format!("CREATE STREAM name USING {format} OPTIONS (…)");
+            Err(EngineError::user(format!("{format} with format '{records}' needs its columns declared")).help(format!(
+                "CREATE STREAM name (id BIGINT, status STRING) USING {format} OPTIONS (…); to see what comes: {plain} without format, \
+                 then INFER SCHEMA FROM name"
+            )))
         }
         (Some(other), _) => Err(options.bad("format", other, "json, csv or text")),
     }
@@ -113,7 +116,7 @@ impl DecodeLines for PlainLines {
             });
         }
         let frame = Frame::new(self.columns.iter().map(|(id, _)| *id).collect(), columns, rows);
-        Ok(Decoded { frame, bad: 0, sample: None })
+        Ok(Decoded { frame, bad: BadRecords::default() })
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::checkpoint::Offset;
 use crate::engine::EngineError;
+use crate::engine::source::bad::Tally;
 use crate::engine::source::line_format::DecodeLines;
 use crate::engine::source::queue::{Cursor, LineQueue, Lines};
 use crate::engine::source::rate_limit::{BatchFacts, RateLimit, RateSettings};
@@ -13,21 +14,13 @@ use crate::engine::source::receivers::Receiver;
 use crate::engine::source::socket::Log;
 use crate::engine::source::{Earlier, ReadTask, Signal, Source};
 use crate::progress::{Connection, SourceStatus};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes that one task decodes, about: enough to make handing it over worthwhile.
 const TASK_BYTES: usize = 1 << 20;
 /// How long `latest` waits at a time for standard input that is still being read.
 const WAIT: Duration = Duration::from_millis(200);
-
-/// Counts that decoding tasks leave behind.
-#[derive(Debug, Default)]
-struct BadLines {
-    count: AtomicU64,
-    sample: Mutex<Option<String>>,
-}
 
 /// A query's reading end of a receiver.
 pub struct LineSource {
@@ -41,6 +34,7 @@ pub struct LineSource {
     /// Raised with every change of the queue.
     wake: Arc<Signal>,
     decoder: Arc<dyn DecodeLines>,
+    tally: Arc<Tally>,
     /// Lives for as long as someone reads from it.
     receiver: Arc<Receiver>,
     /// Whether batch 0 runs at once.
@@ -65,15 +59,19 @@ struct Progress {
     /// The line that `latest` went up to last.
     told: u64,
     rate: Option<RateLimit>,
-    bad: Arc<BadLines>,
+    /// Lines over the limit that were told of.
+    oversized: u64,
 }
 
 /// What a [`LineSource`] is made of.
 pub(super) struct LineSourceParts {
     pub(super) stream: String,
     pub(super) description: String,
+    /// Its place in the receiver's lines, where that is not the end.
+    pub(super) cursor: Option<Cursor>,
     pub(super) wake: Arc<Signal>,
     pub(super) decoder: Arc<dyn DecodeLines>,
+    pub(super) tally: Arc<Tally>,
     pub(super) receiver: Arc<Receiver>,
     /// Keeps the lines for a restart.
     pub(super) log: Option<Log>,
@@ -82,8 +80,8 @@ pub(super) struct LineSourceParts {
 impl LineSource {
     /// A source over a place in a queue: batch 0 does not run at once, available now takes what was read so far.
     pub(super) fn new(parts: LineSourceParts) -> LineSource {
-        let LineSourceParts { stream, description, wake, decoder, receiver, log } = parts;
-        let cursor = log.is_none().then(|| receiver.queue().join(Arc::clone(&wake)));
+        let LineSourceParts { stream, description, cursor, wake, decoder, tally, receiver, log } = parts;
+        let cursor = cursor.or_else(|| log.is_none().then(|| receiver.queue().join(Arc::clone(&wake))));
         LineSource {
             stream,
             description,
@@ -91,6 +89,7 @@ impl LineSource {
             log,
             wake,
             decoder,
+            tally,
             receiver,
             starts_empty: false,
             frozen_reads_to_end: false,
@@ -191,6 +190,9 @@ impl Source for LineSource {
         if let Some(cursor) = self.cursor.as_ref().filter(|_| end > base) {
             slices.extend(cursor.slice(start.max(base) - base, end - base));
         }
+        self.note_oversized();
+        // Lines from before the query joined are gone, unless a log has them.
+        let mut at = if self.state.replay.is_empty() { start.max(base) } else { start };
         let mut tasks: Vec<ReadTask> = Vec::new();
         let mut group: Vec<Lines> = Vec::new();
         let mut weight = 0;
@@ -198,12 +200,14 @@ impl Source for LineSource {
             weight += lines.weight();
             group.push(lines);
             if weight >= TASK_BYTES {
-                tasks.push(self.task(std::mem::take(&mut group)));
+                let count: usize = group.iter().map(Lines::len).sum();
+                tasks.push(self.task(std::mem::take(&mut group), at));
+                at += count as u64;
                 weight = 0;
             }
         }
         if !group.is_empty() {
-            tasks.push(self.task(group));
+            tasks.push(self.task(group, at));
         }
         Ok(tasks)
     }
@@ -250,7 +254,7 @@ impl Source for LineSource {
     fn status(&self) -> SourceStatus {
         let queue = self.queue().status();
         let limits = self.queue().limits();
-        let sample = self.state.bad.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (_, bad, sample) = self.tally.figures();
         SourceStatus {
             stream: self.stream.clone(),
             description: self.description.clone(),
@@ -262,7 +266,7 @@ impl Source for LineSource {
             received_rows: self.received(),
             replayed_rows: self.state.replayed,
             wal_bytes: self.log.as_ref().map(Log::bytes),
-            bad_rows: queue.invalid + self.state.bad.count.load(Ordering::Relaxed),
+            bad_rows: queue.invalid + bad,
             oversized_rows: queue.oversized,
             sample: sample.or(queue.sample),
             blocked_micros: queue.blocked_micros,
@@ -305,19 +309,29 @@ impl Source for LineSource {
 }
 
 impl LineSource {
-    fn task(&self, lines: Vec<Lines>) -> ReadTask {
+    /// Decodes lines of which `first` is the number of the first in the stream.
+    fn task(&self, lines: Vec<Lines>, first: u64) -> ReadTask {
         let decoder = Arc::clone(&self.decoder);
-        let bad = Arc::clone(&self.state.bad);
+        let tally = Arc::clone(&self.tally);
         Box::new(move || {
-            let decoded = decoder.decode(&lines)?;
-            if decoded.bad > 0 {
-                bad.count.fetch_add(decoded.bad, Ordering::Relaxed);
-                if decoded.sample.is_some() {
-                    *bad.sample.lock().unwrap_or_else(PoisonError::into_inner) = decoded.sample;
-                }
-            }
+            let decoded = decoder.decode(&lines).map_err(|e| match e.failure().row {
+                Some(line) => e.within(&format!("line {}", first + line as u64 + 1)),
+                None => e,
+            })?;
+            tally.add_bad(decoded.bad, |line| format!("line {}", first + line + 1));
             Ok(decoded.frame)
         })
+    }
+
+    /// Keeps one of the lines that were dropped for their length since the last look.
+    fn note_oversized(&mut self) {
+        let queue = self.queue().status();
+        if queue.oversized > self.state.oversized {
+            let count = queue.oversized - self.state.oversized;
+            self.state.oversized = queue.oversized;
+            let reason = format!("{count} dropped: longer than maxLineBytes allows");
+            self.tally.keep_line(String::new(), queue.sample.unwrap_or_default(), reason);
+        }
     }
 }
 

@@ -5,12 +5,14 @@ use crate::engine::clock::Clock;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Scan;
 use crate::progress::SourceStatus;
+use crate::progress::bad_rows::BadRows;
 use crate::progress::guarantee::Repeats;
-use crate::types::{DataType, Field};
+use crate::types::Field;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+mod bad;
 mod chunk;
 pub(crate) mod declared;
 pub(crate) mod decode;
@@ -20,6 +22,7 @@ mod infer;
 pub mod line_format;
 pub mod line_source;
 pub mod lines;
+pub mod live;
 pub mod queue;
 pub mod rate;
 pub mod rate_limit;
@@ -159,6 +162,8 @@ pub struct SourceContext {
     pub clock: Arc<dyn Clock>,
     /// The session's time zone, for decoding timestamps.
     pub zone: chrono_tz::Tz,
+    /// Where records that do not decode are kept.
+    pub bad: Arc<BadRows>,
     /// The name of the query, for messages.
     pub query: String,
     /// Its place in the query's checkpoint, if there is one.
@@ -226,11 +231,7 @@ pub fn declared_schema(format: &str, options: &[(String, String)], declared: Opt
     match format {
         "socket" | "stdin" => line_format::columns(format, options, declared),
         "rate" | "rate-micro-batch" => rate::columns(format, declared),
-        "text" => Ok(declared.unwrap_or_else(|| vec![Field::new("value", DataType::String)])),
-        "csv" | "json" | "parquet" => match declared {
-            Some(columns) => Ok(columns),
-            None => infer::schema(format, options),
-        },
+        "text" | "csv" | "json" | "parquet" => infer::columns(format, options, declared),
         _ => Err(no_such(format)),
     }
 }

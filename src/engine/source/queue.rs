@@ -414,6 +414,13 @@ impl Cursor {
         slices
     }
 
+    /// From now on this signal is raised.
+    pub fn rewake(&self, wake: Arc<Signal>) {
+        if let Some(reader) = self.queue.state().readers.iter_mut().find(|r| r.id == self.id) {
+            reader.wake = wake;
+        }
+    }
+
     /// Lines before `to` are done with.
     pub fn release(&self, to: u64) {
         let mut state = self.queue.state();

@@ -3,7 +3,7 @@
 //! `nc -lk` serves one client at a time, so two queries over one socket stream must not open two connections. The
 //! first query starts the receiver, the last one to leave ends it.
 
-use crate::engine::source::queue::LineQueue;
+use crate::engine::source::queue::{Cursor, LineQueue};
 use crate::progress::Connection;
 use std::collections::HashMap;
 use std::fmt;
@@ -43,6 +43,8 @@ pub struct Receivers {
     running: Mutex<HashMap<String, Weak<Receiver>>>,
     /// What was read from standard input cannot be put back, so its receiver stays.
     stdin: Mutex<Option<Arc<Receiver>>>,
+    /// A place in its lines from which on they were looked at and not taken.
+    looked_at: Mutex<Option<Cursor>>,
 }
 
 impl Receivers {
@@ -56,6 +58,16 @@ impl Receivers {
         let receiver = Arc::new(start());
         running.insert(key, Arc::downgrade(&receiver));
         receiver
+    }
+
+    /// Keeps a reader of standard input, and with it the lines that it has seen, for the next query.
+    pub(super) fn keep(&self, cursor: Cursor) {
+        *lock(&self.looked_at) = Some(cursor);
+    }
+
+    /// The reader that was kept, if any.
+    pub(super) fn kept(&self) -> Option<Cursor> {
+        lock(&self.looked_at).take()
     }
 
     /// The receiver of standard input.

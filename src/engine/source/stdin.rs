@@ -4,11 +4,12 @@
 //! no query has taken yet wait for the next one.
 
 use crate::engine::clock::Clock;
+use crate::engine::source::bad::Tally;
 use crate::engine::source::declared::Declared;
 use crate::engine::source::line_format;
 use crate::engine::source::line_source::{LineSource, LineSourceParts};
-use crate::engine::source::lines::Splitter;
-use crate::engine::source::queue::{LineQueue, QueueLimits};
+use crate::engine::source::lines::{MAX_LINE_BYTES, Splitter};
+use crate::engine::source::queue::{Cursor, LineQueue, Lines, QueueLimits};
 use crate::engine::source::receivers::{Receiver, Receivers};
 use crate::engine::source::{Source, SourceContext, socket};
 use crate::engine::{EngineError, Resources};
@@ -29,11 +30,53 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     let declared = Declared::new("stdin", &scan.options);
     let max_line = socket::max_line_bytes(&declared)?;
     let decoder = line_format::decoder(scan, context, &declared)?;
-    let receiver = resources
-        .shared::<Receivers>()
-        .stdin(|| start(io::stdin(), max_line, QueueLimits::default(), Arc::clone(&context.clock)))
-        .map_err(|error| EngineError::external(format!("cannot read standard input: {error}")))?;
-    Ok(Box::new(source(scan, context, receiver, decoder)))
+    let receiver = receiver(max_line, context, resources)?;
+    let cursor = reader(&receiver, context, resources);
+    Ok(Box::new(source(scan, context, receiver, cursor, decoder)))
+}
+
+/// The first lines of standard input, at most `limit`, for a look at them: they stay for the next query. `until` says
+/// how long to wait, given how many there are.
+///
+/// # Errors
+/// No thread to read with.
+pub(super) fn peek(
+    limit: usize,
+    context: &SourceContext,
+    resources: &Resources,
+    mut until: impl FnMut(usize) -> Duration,
+) -> Result<Vec<String>, EngineError> {
+    let receiver = receiver(MAX_LINE_BYTES, context, resources)?;
+    let cursor = reader(&receiver, context, resources);
+    loop {
+        let there = usize::try_from(cursor.received()).unwrap_or(usize::MAX);
+        let left = until(there);
+        if there >= limit || left.is_zero() || receiver.queue().status().closed || receiver.queue().status().full {
+            break;
+        }
+        context.wake.wait(left.min(Duration::from_millis(100)));
+    }
+    let slices = cursor.slice(0, cursor.received().min(limit as u64));
+    let lines = slices.iter().flat_map(Lines::texts).map(str::to_string).collect();
+    resources.shared::<Receivers>().keep(cursor);
+    Ok(lines)
+}
+
+fn receiver(max_line: usize, context: &SourceContext, resources: &Resources) -> Result<Arc<Receiver>, EngineError> {
+    let start = || start(io::stdin(), max_line, QueueLimits::default(), Arc::clone(&context.clock));
+    let receiver = resources.shared::<Receivers>().stdin(start);
+    receiver.map_err(|error| EngineError::external(format!("cannot read standard input: {error}")))
+}
+
+/// A place in the lines: behind what earlier queries took.
+fn reader(receiver: &Receiver, context: &SourceContext, resources: &Resources) -> Cursor {
+    match resources.shared::<Receivers>().kept() {
+        Some(cursor) => {
+            cursor.rewake(Arc::clone(&context.wake));
+            cursor
+        }
+        None => receiver.queue().join(Arc::clone(&context.wake)),
+    }
 }
 
 /// Refuses options that do not fit, without reading.
@@ -44,12 +87,20 @@ pub(super) fn check(scan: &Scan, context: &SourceContext) -> Result<(), EngineEr
 }
 
 /// A query's end of a receiver whose input ends.
-fn source(scan: &Scan, context: &SourceContext, receiver: Arc<Receiver>, decoder: Arc<dyn line_format::DecodeLines>) -> LineSource {
+fn source(
+    scan: &Scan,
+    context: &SourceContext,
+    receiver: Arc<Receiver>,
+    cursor: Cursor,
+    decoder: Arc<dyn line_format::DecodeLines>,
+) -> LineSource {
     let mut source = LineSource::new(LineSourceParts {
         stream: scan.name.clone(),
         description: "standard input".to_string(),
+        cursor: Some(cursor),
         wake: Arc::clone(&context.wake),
         decoder,
+        tally: Tally::new(&scan.name, context),
         receiver,
         log: None,
     });
@@ -129,7 +180,6 @@ mod tests {
     use crate::checkpoint::Offset;
     use crate::engine::clock::SystemClock;
     use crate::engine::source::Signal;
-    use crate::engine::source::lines::MAX_LINE_BYTES;
     use crate::plan::expr::ColumnId;
     use crate::plan::logical::Column;
     use crate::types::{DataType, Field};
@@ -147,10 +197,18 @@ mod tests {
             streaming: true,
         };
         let wake = Arc::new(Signal::default());
-        let context = SourceContext { wake, clock: Arc::clone(&clock), zone: chrono_tz::UTC, query: "q".to_string(), folder: None };
+        let context = SourceContext {
+            wake,
+            clock: Arc::clone(&clock),
+            zone: chrono_tz::UTC,
+            bad: Arc::default(),
+            query: "q".to_string(),
+            folder: None,
+        };
         let receiver = Arc::new(start(input, MAX_LINE_BYTES, limits, clock).unwrap());
         let decoder = line_format::decoder(&scan, &context, &Declared::new("stdin", &scan.options)).unwrap();
-        source(&scan, &context, receiver, decoder)
+        let cursor = receiver.queue().join(Arc::clone(&context.wake));
+        source(&scan, &context, receiver, cursor, decoder)
     }
 
     fn rows(source: &mut LineSource, from: Option<&Offset>, to: &Offset) -> Vec<String> {

@@ -37,6 +37,13 @@ pub(super) fn statement(out: &mut String, statement: &Statement) {
         Statement::Query(inner) => streaming_query(out, inner),
         Statement::Show { what, like } => show(out, *what, like.as_deref()),
         Statement::Describe(what) => describe(out, what),
+        Statement::InferSchema { name, limit } => {
+            out.push_str("INFER SCHEMA FROM ");
+            ident(out, name);
+            if let Some(limit) = limit {
+                out.push_str(&format!(" LIMIT {limit}"));
+            }
+        }
         Statement::Explain { extended, query: inner } => {
             out.push_str(if *extended { "EXPLAIN EXTENDED " } else { "EXPLAIN " });
             streaming_query(out, inner);

@@ -1,11 +1,11 @@
 //! CSV records → columns, by the rules of Spark's CSV reader.
 
 use super::builder::{Builder, StructCells};
-use super::csv_fields::{CsvCutter, CsvDialect, CsvField, Next};
+use super::csv_fields::{CsvCutter, CsvDialect, CsvField, Next, StrayQuote};
 use super::json_value::TimePatterns;
 use super::lines::{Encoding, LineEnd};
 use super::time::TimeReader;
-use super::{BadRecords, Mode, malformed, number, time_patterns};
+use super::{BadRecords, Mode, Sampling, english, malformed, number, time_patterns};
 use crate::engine::EngineError;
 use crate::engine::eval::parse;
 use crate::engine::source::declared::Declared;
@@ -36,6 +36,9 @@ pub(crate) struct CsvOptions {
     pub(crate) patterns: TimePatterns,
     pub(crate) zone: Tz,
     pub(crate) infer_schema: bool,
+    /// Dates are told from timestamps when types are inferred.
+    pub(super) prefer_date: bool,
+    pub(crate) sampling: Sampling,
 }
 
 /// Columns that a record may have unless `maxColumns` says otherwise.
@@ -54,6 +57,8 @@ impl CsvOptions {
                 escape_escape: Some(b'\\'),
                 trim_leading: false,
                 trim_trailing: false,
+                line_end: b"\n".to_vec(),
+                stray_quote: StrayQuote::StopAtDelimiter,
             },
             header: false,
             enforce_schema: true,
@@ -71,6 +76,8 @@ impl CsvOptions {
             patterns: TimePatterns::default(),
             zone,
             infer_schema: false,
+            prefer_date: true,
+            sampling: Sampling::default(),
         }
     }
 
@@ -112,7 +119,22 @@ impl CsvOptions {
         }
         options.patterns = time_patterns(declared, options.zone)?;
         options.infer_schema = flag("inferSchema", false)?;
+        options.prefer_date = flag("preferDate", true)?;
+        options.sampling = Sampling::read(declared)?;
+        english(declared)?;
         Ok(options)
+    }
+
+    /// How many fields a line has.
+    pub(crate) fn count_fields(&self, line: &str) -> usize {
+        let mut count = 0;
+        let done: Result<(), std::convert::Infallible> = self.cutter().line(line, |_| {
+            count += 1;
+            Ok(Next::Field)
+        });
+        match done {
+            Ok(()) => count,
+        }
     }
 
     /// A cutter of records.
@@ -134,25 +156,40 @@ impl CsvOptions {
                 Ok(()) => {}
             };
         }
-        let text = text.replace("\r\n", "\n");
-        let mut cutter = self.cutter();
+        let own = match &self.line_end {
+            LineEnd::Text(end) => String::from_utf8_lossy(end).into_owned(),
+            LineEnd::Any => "\n".to_string(),
+        };
+        let text = if self.line_end == LineEnd::Any { text.replace("\r\n", "\n") } else { text.to_string() };
+        let mut cutter = CsvCutter::new(CsvDialect { line_end: own.clone().into_bytes(), ..self.dialect.clone() });
         let mut rest = text.as_str();
         while !rest.is_empty() {
-            let line = &rest[..memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len())];
-            if self.skips(line) {
-                rest = rest.get(line.len() + 1..).unwrap_or("");
+            let line = &rest[..memchr::memmem::find(rest.as_bytes(), own.as_bytes()).unwrap_or(rest.len())];
+            if line.is_empty() || self.is_comment(line) {
+                rest = rest.get(line.len() + own.len()..).unwrap_or("");
                 continue;
             }
             let cut: Result<usize, std::convert::Infallible> = cutter.record(rest, true, |_| Ok(Next::Field));
             let Ok(end) = cut;
-            each(rest[..end].strip_suffix('\n').unwrap_or(&rest[..end]));
+            // A last line end belongs to a quoted field that nothing closes.
+            let closed = end < rest.len() || !cutter.unclosed();
+            each(if closed { rest[..end].strip_suffix(own.as_str()).unwrap_or(&rest[..end]) } else { &rest[..end] });
             rest = &rest[end..];
         }
     }
 
     /// Whether a line is no record: blank, or a comment.
     pub(super) fn skips(&self, line: &str) -> bool {
-        self.comment.is_some_and(|c| line.starts_with(c)) || line.bytes().all(|b| b <= b' ')
+        self.is_comment(line) || line.bytes().all(|b| b <= b' ')
+    }
+
+    /// Whether a line is a comment.
+    pub(crate) fn is_comment(&self, line: &str) -> bool {
+        self.comment.is_some_and(|c| line.starts_with(c))
+    }
+
+    fn raises_on_stray_quotes(&self) -> bool {
+        self.dialect.stray_quote == StrayQuote::Raise
     }
 
     /// Whether the text of a field stands for NULL.
@@ -179,8 +216,14 @@ fn read_dialect(declared: &Declared<'_>, mut dialect: CsvDialect) -> Result<CsvD
     dialect.escape_escape = one("charToEscapeQuoteEscaping", default)?;
     dialect.trim_leading = declared.boolean("ignoreLeadingWhiteSpace")?.unwrap_or(false);
     dialect.trim_trailing = declared.boolean("ignoreTrailingWhiteSpace")?.unwrap_or(false);
-    if let Some(how) = declared.text("unescapedQuoteHandling").filter(|how| !how.eq_ignore_ascii_case("STOP_AT_DELIMITER")) {
-        return Err(declared.bad("unescapedQuoteHandling", how, "STOP_AT_DELIMITER"));
+    if let Some(how) = declared.text("unescapedQuoteHandling") {
+        dialect.stray_quote = StrayQuote::named(how).ok_or_else(|| {
+            declared.bad(
+                "unescapedQuoteHandling",
+                how,
+                "STOP_AT_DELIMITER, STOP_AT_CLOSING_QUOTE, BACK_TO_DELIMITER, SKIP_VALUE or RAISE_ERROR",
+            )
+        })?;
     }
     Ok(dialect)
 }
@@ -203,6 +246,13 @@ pub(crate) struct CsvDecoder {
     corrupt: Option<usize>,
     times: TimeReader,
     bad: BadRecords,
+    /// The line that the next record begins in.
+    pub(crate) line: u64,
+}
+
+/// A value that is not of its column's type.
+fn wrong_value(field: &str, data_type: &DataType) -> String {
+    format!("the value of {field} is no {}", data_type.sql())
 }
 
 impl CsvDecoder {
@@ -225,6 +275,7 @@ impl CsvDecoder {
             corrupt: fields.iter().position(is_corrupt),
             times: TimeReader::new(options.zone),
             bad: BadRecords::default(),
+            line: 0,
             options,
         }
     }
@@ -244,12 +295,13 @@ impl CsvDecoder {
         end.split(text.as_bytes(), |line| {
             let line = super::json::within(text, line);
             if self.options.skips(line) {
-                return Ok(());
+            } else if std::mem::take(&mut header) {
+                self.check_header(line)?;
+            } else {
+                self.push_line(line)?;
             }
-            if std::mem::take(&mut header) {
-                return self.check_header(line);
-            }
-            self.push_line(line)
+            self.line += 1;
+            Ok(())
         })
     }
 
@@ -261,12 +313,13 @@ impl CsvDecoder {
         options.records(text, |record| {
             if done.is_ok() {
                 done = if std::mem::take(&mut header) { self.check_header(record) } else { self.push_line(record) };
+                self.line += 1 + memchr::memchr_iter(b'\n', record.as_bytes()).count() as u64;
             }
         });
         done
     }
 
-    fn check_header(&mut self, line: &str) -> Result<(), EngineError> {
+    pub(crate) fn check_header(&mut self, line: &str) -> Result<(), EngineError> {
         if self.options.enforce_schema {
             return Ok(());
         }
@@ -287,25 +340,44 @@ impl CsvDecoder {
     pub(crate) fn push_line(&mut self, line: &str) -> Result<(), EngineError> {
         let CsvDecoder { options, cutter, cells, types, targets, used, counted, times, .. } = self;
         let row = cells.len();
-        let (mut index, mut bad) = (0, false);
+        // The first field whose value is not of its column's type.
+        let (mut index, mut wrong) = (0, None);
         if *used > 0 || *counted {
             cutter.line(line, |field| {
                 if index >= options.max_columns || options.max_chars.is_some_and(|most| field.chars() > most) {
-                    return Err(too_large(line));
+                    return Err(too_large(line).at_row(self.line as usize));
                 }
-                if let Some(target) = targets.get(index).copied().flatten() {
-                    bad |= !cell(options, times, &types[target], &mut cells.members[target], field);
+                if field == CsvField::Stray && options.raises_on_stray_quotes() {
+                    return Err(stray_quote(line).at_row(self.line as usize));
+                }
+                if let Some(target) = targets.get(index).copied().flatten()
+                    && !cell(options, times, &types[target], &mut cells.members[target], field)
+                    && wrong.is_none()
+                {
+                    wrong = Some(index);
                 }
                 index += 1;
                 Ok(if index >= *used && !*counted { Next::Stop } else { Next::Field })
             })?;
         }
-        bad |= *counted && index != targets.len() && !targets.is_empty();
-        if !bad {
+        let miscounted = *counted && index != targets.len() && !targets.is_empty();
+        if wrong.is_none() && !miscounted {
             cells.end_row();
             return Ok(());
         }
-        self.bad.add(line);
+        self.give_up(line, row, index, wrong)
+    }
+
+    /// A bad record of `count` fields, whose row is begun.
+    fn give_up(&mut self, line: &str, row: usize, count: usize, wrong: Option<usize>) -> Result<(), EngineError> {
+        let reason = || match wrong.and_then(|at| Some((&self.names[at], &self.types[self.targets[at]?]))) {
+            Some((name, data_type)) => wrong_value(name, data_type),
+            None => format!("{count} fields and not {}", self.targets.len()),
+        };
+        if self.options.mode == Mode::FailFast {
+            return Err(malformed(line, &reason()).at_row(self.line as usize));
+        }
+        self.bad.add(self.line, line, reason);
         match self.options.mode {
             Mode::Permissive => {
                 if let Some(corrupt) = self.corrupt
@@ -315,10 +387,14 @@ impl CsvDecoder {
                 }
                 self.cells.end_row();
             }
-            Mode::DropMalformed => self.cells.truncate(row),
-            Mode::FailFast => return Err(malformed(line)),
+            Mode::DropMalformed | Mode::FailFast => self.cells.truncate(row),
         }
         Ok(())
+    }
+
+    /// Adds a row of NULLs.
+    pub(crate) fn push_empty(&mut self) {
+        self.cells.end_row();
     }
 
     /// Adds a row that is NULL as a whole.
@@ -349,16 +425,38 @@ impl CsvField<'_> {
     }
 }
 
+fn stray_quote(line: &str) -> EngineError {
+    EngineError::data("FAILED_READ_FILE.NO_HINT", format!("a quote inside a quoted field is not escaped: {}", super::sample(line)))
+        .help("unescapedQuoteHandling 'STOP_AT_DELIMITER', the default, takes such a field as it is")
+}
+
 fn too_large(line: &str) -> EngineError {
     EngineError::data("MALFORMED_CSV_RECORD", format!("a record has more columns or longer ones than allowed: {}", super::sample(line)))
         .help("see the options maxColumns and maxCharsPerColumn")
+}
+
+/// A column of one row: the value of a partition directory, `None` for NULL.
+///
+/// # Errors
+/// A text that is no value of the column's type.
+pub(super) fn one_value(field: &Field, text: Option<&str>, zone: Tz) -> Result<Series, EngineError> {
+    let options = CsvOptions::new(zone);
+    let mut builder = Builder::new(&field.data_type);
+    match text {
+        None => builder.push_null(),
+        Some(text) => value(&options, &mut TimeReader::new(zone), &field.data_type, &mut builder, text).ok_or_else(|| {
+            let message = format!("the directory {}={text} gives a column of type {}", field.name, field.data_type.sql());
+            EngineError::data("INVALID_PARTITION_VALUE", message).help("declare the column as STRING, or leave it out of the declaration")
+        })?,
+    }
+    builder.finish()
 }
 
 /// Adds a field to its column; `false`, and NULL, when it is not of the column's type.
 #[inline]
 fn cell(options: &CsvOptions, times: &mut TimeReader, data_type: &DataType, builder: &mut Builder, field: CsvField<'_>) -> bool {
     let text = match field {
-        CsvField::Missing => {
+        CsvField::Missing | CsvField::Stray => {
             builder.push_null();
             return true;
         }
@@ -383,10 +481,10 @@ fn value(options: &CsvOptions, times: &mut TimeReader, data_type: &DataType, bui
         (DataType::BigInt, Builder::Int64(cells)) => cells.push(text.parse().ok()?),
         (DataType::SmallInt, Builder::Int16(cells)) => cells.push(text.parse().ok()?),
         (DataType::TinyInt, Builder::Int8(cells)) => cells.push(text.parse().ok()?),
-        (DataType::Double, Builder::Float64(cells)) => cells.push(double(options, text)?),
-        (DataType::Float, Builder::Float32(cells)) => cells.push(match java_number(text) {
-            Some(text) if special(options, text).is_none() => number::float(text.as_bytes())?,
-            _ => special(options, text)? as f32,
+        (DataType::Double, Builder::Float64(cells)) => cells.push(named_double(options, text)?),
+        (DataType::Float, Builder::Float32(cells)) => cells.push(match special(options, text) {
+            Some(value) => value as f32,
+            None => number::float(java_number(text)?.as_bytes())?,
         }),
         (DataType::Boolean, Builder::Boolean(cells)) => cells.push(match text {
             t if t.eq_ignore_ascii_case("true") => true,
@@ -423,12 +521,17 @@ fn value(options: &CsvOptions, times: &mut TimeReader, data_type: &DataType, bui
     Some(())
 }
 
-/// A DOUBLE as Java reads it, with the names that options give to NaN and the infinities.
-pub(super) fn double(options: &CsvOptions, text: &str) -> Option<f64> {
-    if let Some(value) = special(options, text) {
+/// A DOUBLE as Java reads it.
+pub(crate) fn double(text: &str) -> Option<f64> {
+    if let Some(value) = java_special(text) {
         return Some(value);
     }
     number::double(java_number(text)?.as_bytes())
+}
+
+/// A DOUBLE, with the names that options give to NaN and the infinities.
+pub(super) fn named_double(options: &CsvOptions, text: &str) -> Option<f64> {
+    special(options, text).or_else(|| double(text))
 }
 
 fn special(options: &CsvOptions, text: &str) -> Option<f64> {
@@ -436,6 +539,12 @@ fn special(options: &CsvOptions, text: &str) -> Option<f64> {
         t if t == options.nan_value => Some(f64::NAN),
         t if t == options.positive_inf => Some(f64::INFINITY),
         t if t == options.negative_inf => Some(f64::NEG_INFINITY),
+        _ => java_special(text),
+    }
+}
+
+fn java_special(text: &str) -> Option<f64> {
+    match text {
         "NaN" | "+NaN" | "-NaN" => Some(f64::NAN),
         "Infinity" | "+Infinity" => Some(f64::INFINITY),
         "-Infinity" => Some(f64::NEG_INFINITY),

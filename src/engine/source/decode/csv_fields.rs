@@ -13,6 +13,38 @@ pub(super) struct CsvDialect {
     pub(super) escape_escape: Option<u8>,
     pub(super) trim_leading: bool,
     pub(super) trim_trailing: bool,
+    /// What ends a record of several lines.
+    pub(super) line_end: Vec<u8>,
+    pub(super) stray_quote: StrayQuote,
+}
+
+/// What becomes of a quoted field with a quote in it that nothing escapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StrayQuote {
+    /// It counts as unquoted, up to the next separator.
+    StopAtDelimiter,
+    /// The quote is a part of the field, which goes on to a closing quote.
+    StopAtClosingQuote,
+    /// The quote is left out, and the field goes on to a closing quote.
+    BackToDelimiter,
+    /// The field is NULL.
+    Skip,
+    /// The record fails.
+    Raise,
+}
+
+impl StrayQuote {
+    /// By Spark's name.
+    pub(super) fn named(name: &str) -> Option<StrayQuote> {
+        Some(match name.to_ascii_uppercase().as_str() {
+            "STOP_AT_DELIMITER" => StrayQuote::StopAtDelimiter,
+            "STOP_AT_CLOSING_QUOTE" => StrayQuote::StopAtClosingQuote,
+            "BACK_TO_DELIMITER" => StrayQuote::BackToDelimiter,
+            "SKIP_VALUE" => StrayQuote::Skip,
+            "RAISE_ERROR" => StrayQuote::Raise,
+            _ => return None,
+        })
+    }
 }
 
 /// A field.
@@ -22,6 +54,8 @@ pub(super) enum CsvField<'a> {
     Missing,
     /// `""`
     EmptyQuotes,
+    /// A quoted field with a quote in it that nothing escapes, to be left out or refused.
+    Stray,
     Text(&'a str),
 }
 
@@ -30,6 +64,15 @@ pub(super) enum CsvField<'a> {
 pub(super) struct CsvCutter {
     pub(super) dialect: CsvDialect,
     scratch: String,
+    /// How the last quoted field ended.
+    ending: Ending,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Closed,
+    Stray,
+    Unclosed,
 }
 
 /// What to do after a field.
@@ -41,7 +84,12 @@ pub(super) enum Next {
 
 impl CsvCutter {
     pub(super) fn new(dialect: CsvDialect) -> CsvCutter {
-        CsvCutter { dialect, scratch: String::new() }
+        CsvCutter { dialect, scratch: String::new(), ending: Ending::Closed }
+    }
+
+    /// Whether the last quoted field ran to the end of the text.
+    pub(super) fn unclosed(&self) -> bool {
+        self.ending == Ending::Unclosed
     }
 
     /// Calls `each` with every field of the line, in order.
@@ -77,7 +125,7 @@ impl CsvCutter {
                 at = end + self.dialect.separator.len();
             } else {
                 // A line end, or the end of the text.
-                return Ok((end + 1).min(text.len()));
+                return Ok((end + self.dialect.line_end.len()).min(text.len()));
             }
         }
     }
@@ -87,17 +135,32 @@ impl CsvCutter {
         let bytes = text.as_bytes();
         let mut start = at;
         if self.dialect.trim_leading {
-            while bytes.get(start).is_some_and(|b| *b <= b' ' && !(lines && *b == b'\n') && !self.separates(&bytes[start..])) {
+            while bytes
+                .get(start)
+                .is_some_and(|b| *b <= b' ' && !(lines && self.ends_line(&bytes[start..])) && !self.separates(&bytes[start..]))
+            {
                 start += 1;
             }
         }
         if bytes.get(start).is_some_and(|b| Some(*b) == self.dialect.quote) {
             let end = self.quoted(text, start + 1, lines);
-            let field = if self.scratch.is_empty() { CsvField::EmptyQuotes } else { CsvField::Text(&self.scratch) };
+            // A lone quote at the end of a line is its own text.
+            if self.ending == Ending::Unclosed && !lines && self.scratch.is_empty() {
+                return (CsvField::Text(&text[start..]), end);
+            }
+            let field = match self.ending {
+                Ending::Stray => CsvField::Stray,
+                _ if self.scratch.is_empty() => CsvField::EmptyQuotes,
+                _ => CsvField::Text(&self.scratch),
+            };
             return (field, end);
         }
         let end = self.end_of_plain(bytes, start, lines);
         (self.plain(&text[start..end]), end)
+    }
+
+    fn ends_line(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(&self.dialect.line_end)
     }
 
     fn separates(&self, bytes: &[u8]) -> bool {
@@ -108,10 +171,11 @@ impl CsvCutter {
         let first = self.dialect.separator[0];
         let mut at = from;
         while at < bytes.len() {
-            let found = if lines { memchr::memchr2(first, b'\n', &bytes[at..]) } else { memchr::memchr(first, &bytes[at..]) };
+            let found =
+                if lines { memchr::memchr2(first, self.dialect.line_end[0], &bytes[at..]) } else { memchr::memchr(first, &bytes[at..]) };
             let Some(step) = found else { return bytes.len() };
             at += step;
-            if (lines && bytes[at] == b'\n') || self.separates(&bytes[at..]) {
+            if (lines && self.ends_line(&bytes[at..])) || self.separates(&bytes[at..]) {
                 return at;
             }
             at += 1;
@@ -123,6 +187,7 @@ impl CsvCutter {
     fn quoted(&mut self, text: &str, mut at: usize, lines: bool) -> usize {
         let bytes = text.as_bytes();
         self.scratch.clear();
+        self.ending = Ending::Closed;
         let quote = self.dialect.quote;
         let (escape, again) = (self.dialect.escape, self.dialect.escape_escape);
         let mut from = at;
@@ -140,6 +205,35 @@ impl CsvCutter {
                     self.scratch.push_str(&text[from..at]);
                     return end;
                 }
+                // The first of two quotes at the end of a field is a part of it.
+                if next == quote
+                    && self.dialect.stray_quote != StrayQuote::BackToDelimiter
+                    && self.after_quote(bytes, at + 2, lines).is_some()
+                {
+                    at += 1;
+                    continue;
+                }
+                match self.dialect.stray_quote {
+                    StrayQuote::Skip | StrayQuote::Raise => {
+                        self.ending = Ending::Stray;
+                        return self.end_of_plain(bytes, at + 1, lines);
+                    }
+                    StrayQuote::BackToDelimiter => {
+                        self.scratch.push_str(&text[from..at]);
+                        // Of a pair one stays, and the other may close the field.
+                        if next == quote {
+                            self.scratch.push(char::from(bytes[at]));
+                        }
+                        from = at + 1;
+                        at += 1;
+                        continue;
+                    }
+                    StrayQuote::StopAtClosingQuote => {
+                        at += 1;
+                        continue;
+                    }
+                    StrayQuote::StopAtDelimiter => {}
+                }
                 if next != quote {
                     // Unescaped: from here on the field is a plain one, its quotes are part of it.
                     let end = self.end_of_plain(bytes, at + 1, lines);
@@ -155,6 +249,7 @@ impl CsvCutter {
                 at += 1;
             }
         }
+        self.ending = Ending::Unclosed;
         self.scratch.push_str(&text[from..]);
         bytes.len()
     }
@@ -162,7 +257,7 @@ impl CsvCutter {
     /// Where the field ends whose closing quote stands before `at`, if that is one.
     fn after_quote(&self, bytes: &[u8], mut at: usize, lines: bool) -> Option<usize> {
         loop {
-            if at >= bytes.len() || self.separates(&bytes[at..]) || (lines && bytes[at] == b'\n') {
+            if at >= bytes.len() || self.separates(&bytes[at..]) || (lines && self.ends_line(&bytes[at..])) {
                 return Some(at);
             }
             if bytes[at] > b' ' {

@@ -1,6 +1,6 @@
 //! The schema of CSV data: names from the header, types by `inferSchema`.
 
-use super::csv::{CsvOptions, double};
+use super::csv::{CsvOptions, named_double};
 use super::csv_fields::{CsvField, Next};
 use super::json_infer::wider;
 use super::time::TimeReader;
@@ -48,10 +48,11 @@ impl CsvSchema {
             DataType::BigInt
         } else if let Some(precision) = whole_digits(text) {
             DataType::Decimal(precision, 0)
-        } else if double(options, text).is_some() {
+        } else if named_double(options, text).is_some() {
             DataType::Double
-        } else if text.len() == 10 && options.patterns.date.is_none() && parse::date(text).is_some()
-            || options.patterns.date.as_ref().is_some_and(|p| p.parse(text).is_some())
+        } else if options.prefer_date
+            && (text.len() == 10 && options.patterns.date.is_none() && parse::date(text).is_some()
+                || options.patterns.date.as_ref().is_some_and(|p| p.parse(text).is_some()))
         {
             DataType::Date
         } else if match &options.patterns.timestamp {
@@ -78,6 +79,7 @@ pub(crate) fn schema_of_line(line: &str, options: &CsvOptions) -> DataType {
 
 fn whole_digits(text: &str) -> Option<u8> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = digits.strip_suffix('.').unwrap_or(digits);
     let significant = digits.trim_start_matches('0').len();
     (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && significant <= 38).then_some(significant.max(1) as u8)
 }
@@ -101,7 +103,7 @@ fn fields_of(options: &CsvOptions, line: &str) -> Vec<Option<String>> {
     let done: Result<(), Infallible> = options.cutter().line(line, |field| {
         fields.push(match field {
             CsvField::Text(text) => Some(text.to_string()),
-            CsvField::Missing | CsvField::EmptyQuotes => None,
+            CsvField::Missing | CsvField::EmptyQuotes | CsvField::Stray => None,
         });
         Ok(Next::Field)
     });

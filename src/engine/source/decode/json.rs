@@ -9,7 +9,7 @@ use super::json_scan::{Dialect, Fault, Scanner};
 use super::json_value::{Node, Object, Reader, TimePatterns};
 use super::lines::{Encoding, LineEnd};
 use super::time::TimeReader;
-use super::{BadRecords, Mode, time_patterns};
+use super::{BadRecords, Mode, Sampling, english, time_patterns};
 use crate::engine::EngineError;
 use crate::engine::source::declared::Declared;
 use crate::types::{DataType, Field};
@@ -38,6 +38,7 @@ pub(crate) struct JsonInference {
     pub(crate) prefers_decimal: bool,
     pub(crate) drop_all_null: bool,
     pub(crate) timestamps: bool,
+    pub(crate) sampling: Sampling,
 }
 
 impl JsonOptions {
@@ -89,7 +90,9 @@ impl JsonOptions {
             prefers_decimal: flag("prefersDecimal", false)?,
             drop_all_null: flag("dropFieldIfAllNull", false)?,
             timestamps: flag("inferTimestamp", false)?,
+            sampling: Sampling::read(declared)?,
         };
+        english(declared)?;
         Ok(options)
     }
 }
@@ -104,6 +107,9 @@ pub(crate) struct JsonDecoder {
     corrupt: Option<usize>,
     reader: Reader,
     bad: BadRecords,
+    fields: Vec<Field>,
+    /// The line that the next record begins in.
+    line: u64,
 }
 
 /// What became of a record.
@@ -126,8 +132,8 @@ impl JsonDecoder {
         let Builder::Struct(cells) = Builder::new(&DataType::Struct(fields.to_vec())) else {
             unreachable!("a struct's builder is one of structs")
         };
-        let reader = Reader { times: TimeReader::new(options.zone), scratch: String::new(), partial: false };
-        JsonDecoder { options, object, cells, corrupt, reader, bad: BadRecords::default() }
+        let reader = Reader { times: TimeReader::new(options.zone), scratch: String::new(), rewrites: false, partial: false };
+        JsonDecoder { options, object, cells, corrupt, reader, bad: BadRecords::default(), fields: fields.to_vec(), line: 0 }
     }
 
     /// Makes room for about that many rows.
@@ -156,7 +162,9 @@ impl JsonDecoder {
             Ok(text) => self.push_text(text),
             Err(_) => {
                 let row = self.cells.len();
-                self.give_up(row, &String::from_utf8_lossy(record))
+                let done = self.give_up(row, &String::from_utf8_lossy(record));
+                self.line += 1;
+                done
             }
         }
     }
@@ -165,18 +173,20 @@ impl JsonDecoder {
     #[inline]
     pub(crate) fn push_text(&mut self, text: &str) -> Result<(), EngineError> {
         let row = self.cells.len();
-        match self.record(text) {
+        let done = match self.record(text) {
             Record::Rows | Record::Blank => Ok(()),
             Record::Partial => self.keep_partial(row, text),
             Record::Bad => self.give_up(row, text),
-        }
+        };
+        self.line += 1;
+        done
     }
 
     fn record(&mut self, text: &str) -> Record {
         let JsonDecoder { options, object, cells, reader, .. } = self;
         let mut scan = Scanner::new(text, &options.dialect);
         reader.partial = false;
-        if scan.space().is_err() {
+        if scan.mark_and_space().is_err() {
             return Record::Bad;
         }
         let outcome = match scan.peek() {
@@ -192,20 +202,25 @@ impl JsonDecoder {
         }
     }
 
+    fn note(&mut self, text: &str) {
+        let JsonDecoder { bad, fields, options, line, .. } = self;
+        bad.add(*line, text, || reason(text, fields, options));
+    }
+
     fn keep_partial(&mut self, row: usize, text: &str) -> Result<(), EngineError> {
         match self.options.mode {
             Mode::Permissive => {
-                self.bad.add(text);
+                self.note(text);
                 let rows = self.cells.len() - row;
                 self.set_corrupt(row, rows, text);
                 Ok(())
             }
             Mode::DropMalformed => {
-                self.bad.add(text);
+                self.note(text);
                 self.take_back(row);
                 Ok(())
             }
-            Mode::FailFast => Err(super::malformed(text)),
+            Mode::FailFast => Err(super::malformed(text, &reason(text, &self.fields, &self.options)).at_row(self.line as usize)),
         }
     }
 
@@ -213,16 +228,16 @@ impl JsonDecoder {
         self.take_back(row);
         match self.options.mode {
             Mode::Permissive => {
-                self.bad.add(text);
+                self.note(text);
                 self.cells.end_row();
                 self.set_corrupt(row, 1, text);
                 Ok(())
             }
             Mode::DropMalformed => {
-                self.bad.add(text);
+                self.note(text);
                 Ok(())
             }
-            Mode::FailFast => Err(super::malformed(text)),
+            Mode::FailFast => Err(super::malformed(text, &reason(text, &self.fields, &self.options)).at_row(self.line as usize)),
         }
     }
 
@@ -257,6 +272,7 @@ impl JsonDecoder {
 #[derive(Debug)]
 pub(crate) struct JsonValueDecoder {
     options: JsonOptions,
+    data_type: DataType,
     node: Node,
     builder: Builder,
     /// The member of a struct that takes the text of bad values.
@@ -276,8 +292,8 @@ impl JsonValueDecoder {
             }
             other => Node::new(other, &options.patterns),
         };
-        let reader = Reader { times: TimeReader::new(options.zone), scratch: String::new(), partial: false };
-        JsonValueDecoder { options, node, builder: Builder::new(data_type), corrupt, reader }
+        let reader = Reader { times: TimeReader::new(options.zone), scratch: String::new(), rewrites: true, partial: false };
+        JsonValueDecoder { options, data_type: data_type.clone(), node, builder: Builder::new(data_type), corrupt, reader }
     }
 
     /// Makes room for that many values.
@@ -301,7 +317,9 @@ impl JsonValueDecoder {
             return Ok(());
         }
         if self.options.mode == Mode::FailFast {
-            return Err(super::malformed(text));
+            let error = super::malformed(text, &self.reason(text));
+            let array = matches!(self.data_type, DataType::Struct(_)) && text.trim_start().starts_with('[');
+            return Err(if array { error.condition("MALFORMED_RECORD_IN_PARSING.CANNOT_PARSE_JSON_ARRAYS_AS_STRUCTS") } else { error });
         }
         if done.is_err() {
             self.builder.truncate(row);
@@ -324,6 +342,13 @@ impl JsonValueDecoder {
             _ => {}
         }
         Ok(())
+    }
+
+    fn reason(&self, text: &str) -> String {
+        match &self.data_type {
+            DataType::Struct(fields) => reason(text, fields, &self.options),
+            other => no_json(text, &self.options.dialect).unwrap_or_else(|| format!("no {}", other.sql())),
+        }
     }
 
     fn read(&mut self, text: &str) -> Result<(), Fault> {
@@ -349,6 +374,39 @@ impl JsonValueDecoder {
     /// The column.
     pub(crate) fn finish(self) -> Result<Series, EngineError> {
         self.builder.finish()
+    }
+}
+
+/// What is wrong with a bad record, in a few words.
+fn reason(text: &str, fields: &[Field], options: &JsonOptions) -> String {
+    if let Some(why) = no_json(text, &options.dialect) {
+        return why;
+    }
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if !text.starts_with(['{', '[']) {
+        return "no JSON object".to_string();
+    }
+    let plain = JsonOptions { mode: Mode::Permissive, ..options.clone() };
+    let wrong = fields.iter().filter(|f| f.name != options.corrupt_column).find(|field| {
+        let mut one = JsonDecoder::new(&[(*field).clone()], plain.clone());
+        matches!(one.record(text), Record::Partial)
+    });
+    match wrong {
+        Some(field) => format!("the value of {} is no {}", field.name, field.data_type.sql()),
+        None => "an array with something else than objects in it".to_string(),
+    }
+}
+
+/// Where a text stops being JSON, if it does.
+fn no_json(text: &str, dialect: &Dialect) -> Option<String> {
+    let mut scan = Scanner::new(text, dialect);
+    let done = scan.mark_and_space().and_then(|()| scan.skip(0));
+    let at = scan.pos.min(text.len());
+    let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    match done {
+        Ok(()) => None,
+        Err(_) if at == text.len() => Some("it ends in the middle of a value".to_string()),
+        Err(_) => Some(format!("no JSON from character {} on", text[..at].chars().count() + 1)),
     }
 }
 

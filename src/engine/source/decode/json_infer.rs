@@ -32,6 +32,11 @@ impl JsonSchema {
         JsonSchema { options, fields: BTreeMap::new(), corrupt: false }
     }
 
+    /// Whether a record is one JSON object.
+    pub(crate) fn is_object(record: &str, options: &JsonOptions) -> bool {
+        matches!(infer(record, options), Ok(Seen::Struct(_)))
+    }
+
     /// Takes a record's fields in.
     ///
     /// # Errors
@@ -57,7 +62,7 @@ impl JsonSchema {
                 Ok(())
             }
             Mode::DropMalformed => Ok(()),
-            Mode::FailFast => Err(super::malformed(record)),
+            Mode::FailFast => Err(super::malformed(record, "no JSON object")),
         }
     }
 
@@ -89,7 +94,10 @@ impl JsonSchema {
 /// # Errors
 /// A text that is no JSON.
 pub(crate) fn schema_of(text: &str, options: &JsonOptions) -> Result<DataType, EngineError> {
-    let seen = infer(text, options).map_err(|_| super::malformed(text))?;
+    if text.bytes().all(|b| b.is_ascii_whitespace()) {
+        return Ok(DataType::String);
+    }
+    let seen = infer(text, options).map_err(|_| super::malformed(text, "no JSON"))?;
     Ok(match finished(seen.clone(), false) {
         Some(data_type) => data_type,
         None if matches!(seen, Seen::Struct(_)) => DataType::Struct(Vec::new()),
@@ -100,7 +108,7 @@ pub(crate) fn schema_of(text: &str, options: &JsonOptions) -> Result<DataType, E
 fn infer(text: &str, options: &JsonOptions) -> Result<Seen, Fault> {
     let mut scan = Scanner::new(text, &options.dialect);
     let mut reader = Inference { options, times: TimeReader::new(options.zone), scratch: String::new() };
-    scan.space()?;
+    scan.mark_and_space()?;
     reader.value(&mut scan, 0)
 }
 
@@ -212,7 +220,7 @@ fn merged(a: Seen, b: Seen) -> Seen {
 }
 
 /// The narrowest number type for both, else STRING.
-pub(super) fn wider(a: &DataType, b: &DataType) -> DataType {
+pub(crate) fn wider(a: &DataType, b: &DataType) -> DataType {
     use DataType::{BigInt, Decimal, Double};
     match (a, b) {
         (BigInt, Double) | (Double, BigInt | Decimal(..)) | (Decimal(..), Double) => Double,
@@ -227,7 +235,7 @@ pub(super) fn wider(a: &DataType, b: &DataType) -> DataType {
 }
 
 /// The DECIMAL that holds exactly the number that a text spells; `None` when there is none.
-fn decimal_type(text: &str) -> Option<DataType> {
+pub(crate) fn decimal_type(text: &str) -> Option<DataType> {
     let body = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match body.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),

@@ -120,6 +120,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Passes over a byte order mark, which may stand at the beginning of every record, and white space.
+    #[inline]
+    pub(crate) fn mark_and_space(&mut self) -> Result<(), Fault> {
+        self.eat_all(b"\xef\xbb\xbf");
+        self.space()
+    }
+
     fn comment(&mut self) -> Result<(), Fault> {
         let rest = &self.bytes[self.pos..];
         self.pos += match rest.get(1) {

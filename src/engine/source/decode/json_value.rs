@@ -4,7 +4,7 @@ use super::builder::{Builder, ListCells, MapCells, StructCells};
 use super::json_scan::{Fault, MAX_NESTING, Raw, Scanner, Token, unescape};
 use super::number;
 use super::time::{self, Pattern, TimeReader};
-use crate::engine::eval::parse;
+use crate::engine::eval::{json_path, parse};
 use crate::types::{DataType, DayTimeField, YearMonthField};
 use base64::Engine as _;
 use std::collections::HashMap;
@@ -139,6 +139,8 @@ impl Object {
 pub(super) struct Reader {
     pub(super) times: TimeReader,
     pub(super) scratch: String,
+    /// What stands for a STRING but is none is written anew, compact, as `from_json` does; else its text is kept.
+    pub(super) rewrites: bool,
     /// A value was of the wrong type somewhere in the record: it is NULL, and the record counts as bad.
     pub(super) partial: bool,
 }
@@ -192,6 +194,15 @@ impl Reader {
     /// A STRING from anything but a plain string: NULL, or the raw text of the value.
     fn text(&mut self, scan: &mut Scanner<'_>, builder: &mut Builder, depth: usize) -> Result<(), Fault> {
         let start = scan.pos;
+        let plain = matches!(scan.peek(), Some(b'"' | b'\'' | b'n'));
+        if self.rewrites && !plain {
+            let mut text = String::new();
+            json_path::copy(scan, &mut text, &mut self.scratch, depth)?;
+            if let Builder::Text(cells) = builder {
+                cells.push(&text);
+            }
+            return Ok(());
+        }
         let token = scan.token()?;
         if let Token::Object | Token::Array = token {
             scan.skip(depth)?;

@@ -72,8 +72,8 @@ pub(crate) enum Encoding {
     Utf16,
     Utf16Le,
     Utf16Be,
-    Utf32Le,
-    Utf32Be,
+    /// With a byte order mark, big-endian without one.
+    Utf32,
 }
 
 impl Encoding {
@@ -82,18 +82,17 @@ impl Encoding {
     /// # Errors
     /// A name that we do not know.
     pub(crate) fn named(name: &str) -> Result<Encoding, EngineError> {
-        Ok(match name.to_ascii_uppercase().replace('_', "-").as_str() {
-            "UTF-8" | "UTF8" => Encoding::Utf8,
-            "ISO-8859-1" | "LATIN1" | "ISO8859-1" => Encoding::Latin1,
-            "US-ASCII" | "ASCII" => Encoding::Ascii,
-            "UTF-16" | "UTF16" => Encoding::Utf16,
+        Ok(match name.to_ascii_uppercase().as_str() {
+            "UTF-8" => Encoding::Utf8,
+            "ISO-8859-1" => Encoding::Latin1,
+            "US-ASCII" => Encoding::Ascii,
+            "UTF-16" => Encoding::Utf16,
             "UTF-16LE" => Encoding::Utf16Le,
             "UTF-16BE" => Encoding::Utf16Be,
-            "UTF-32LE" => Encoding::Utf32Le,
-            "UTF-32" | "UTF-32BE" => Encoding::Utf32Be,
+            "UTF-32" => Encoding::Utf32,
             _ => {
                 return Err(EngineError::data("INVALID_PARAMETER_VALUE.CHARSET", format!("the charset {name} is not supported"))
-                    .help("charsets: UTF-8, ISO-8859-1, US-ASCII, UTF-16, UTF-16LE, UTF-16BE, UTF-32, UTF-32LE, UTF-32BE"));
+                    .help("charsets: UTF-8, ISO-8859-1, US-ASCII, UTF-16, UTF-16LE, UTF-16BE, UTF-32"));
             }
         })
     }
@@ -119,8 +118,8 @@ impl Encoding {
             (Encoding::Utf16, [0xff, 0xfe, rest @ ..]) => wide(false, rest),
             (Encoding::Utf16 | Encoding::Utf16Be, _) => wide(true, bytes),
             (Encoding::Utf16Le, _) => wide(false, bytes),
-            (Encoding::Utf32Be, _) => wider(true, bytes),
-            (Encoding::Utf32Le, _) => wider(false, bytes),
+            (Encoding::Utf32, [0xff, 0xfe, 0, 0, rest @ ..]) => wider(false, rest),
+            (Encoding::Utf32, _) => wider(true, bytes),
         };
         Cow::Owned(text.trim_start_matches('\u{feff}').to_string().into_bytes())
     }

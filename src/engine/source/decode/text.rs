@@ -45,7 +45,9 @@ pub(super) fn decode(bytes: Vec<u8>, options: &TextOptions, wanted: bool) -> Res
             lines.push((line.as_ptr() as usize - bytes.as_ptr() as usize, line.len()));
         }
     };
-    if options.whole {
+    if options.whole && bytes.is_empty() {
+        // No text, no row.
+    } else if options.whole {
         add(&bytes);
     } else {
         lines_of(line_end, &bytes, &mut add);

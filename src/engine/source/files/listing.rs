@@ -1,7 +1,9 @@
 //! What is there to read: the files of a directory or a pattern, in the order in which they came.
 
+use super::partition;
 use crate::engine::EngineError;
 use crate::engine::source::glob;
+use crate::types::Field;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -15,6 +17,17 @@ pub(super) struct Found {
     pub(super) bytes: u64,
 }
 
+/// Which files of a place are wanted.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) recursive: bool,
+    pub(super) name_filter: Option<String>,
+    /// Changed after the first and before the second, in microseconds.
+    pub(super) changed: (Option<i64>, Option<i64>),
+    /// The directory below which partition directories count.
+    pub(super) base: Option<String>,
+}
+
 /// Where files are looked for.
 #[derive(Debug)]
 pub(in crate::engine::source) struct Place {
@@ -22,6 +35,10 @@ pub(in crate::engine::source) struct Place {
     path: String,
     recursive: bool,
     name_filter: Option<String>,
+    /// Files changed at or before the first, or at or after the second, are left out; microseconds.
+    changed: (Option<i64>, Option<i64>),
+    /// How many parts of a file's path stand before partition directories.
+    depth: usize,
     /// The directories of the last listing with their times of modification.
     listed: Vec<(PathBuf, i64)>,
     /// When the clock stood there, a directory was listed that had changed in this very moment, and may still change
@@ -37,13 +54,19 @@ impl Place {
     ///
     /// # Errors
     /// `PATH_NOT_FOUND`; a file system that we cannot read.
-    pub(super) fn open(path: &str, recursive: bool, name_filter: Option<String>) -> Result<Place, EngineError> {
+    pub(super) fn open(path: &str, wanted: Wanted) -> Result<Place, EngineError> {
+        let Wanted { recursive, name_filter, changed, base } = wanted;
         let local = local_path(path)?;
+        let base = base.map(|base| local_path(&base)).transpose()?;
+        if let Some(base) = base.as_ref().filter(|base| !Path::new(&local).starts_with(base)) {
+            return Err(EngineError::user(format!("the option basePath is {base}, and the path {local} does not lie in it")));
+        }
+        let depth = Path::new(base.as_ref().unwrap_or(&local)).components().count();
         if !glob::is_pattern(&local) && !Path::new(&local).exists() {
             let shown = std::path::absolute(&local).unwrap_or_else(|_| PathBuf::from(&local));
             return Err(EngineError::data("PATH_NOT_FOUND", format!("path does not exist: {}", shown.display())));
         }
-        Ok(Place { path: local, recursive, name_filter, listed: Vec::new(), settled: false })
+        Ok(Place { path: local, recursive, name_filter, changed, depth, listed: Vec::new(), settled: false })
     }
 
     /// The path as declared, for messages.
@@ -73,7 +96,29 @@ impl Place {
             }
         }
         self.settled = !self.listed.is_empty() && self.listed.iter().all(|(_, at)| now - at > SETTLE);
+        // As in Spark: where some files lie in partition directories, others are not looked at.
+        if !self.recursive && found.iter().any(|f| !self.values(&f.path).is_empty()) {
+            found.retain(|f| !self.values(&f.path).is_empty());
+        }
         Some(found)
+    }
+
+    /// How many parts of a path stand before partition directories; `None`: directories mean nothing.
+    pub(super) fn depth(&self) -> Option<usize> {
+        (!self.recursive).then_some(self.depth)
+    }
+
+    /// The columns that the directories of a file give values to, with the values as they are spelt.
+    pub(super) fn values(&self, path: &Path) -> partition::Values {
+        if self.recursive { partition::Values::new() } else { partition::values(path, self.depth) }
+    }
+
+    /// The columns that partition directories stand for, with their types.
+    pub(in crate::engine::source) fn partition_columns(&mut self) -> Result<Vec<Field>, EngineError> {
+        if self.recursive {
+            return Ok(Vec::new());
+        }
+        partition::columns(&self.list(0).unwrap_or_default(), self.depth)
     }
 
     fn list_directory(&mut self, dir: &Path, found: &mut Vec<Found>) {
@@ -89,7 +134,8 @@ impl Place {
             }
             let Ok(meta) = path.metadata() else { continue };
             if meta.is_dir() {
-                if self.recursive {
+                let in_partition = || partition::is_partition(&path) || !partition::values(&path, self.depth).is_empty();
+                if self.recursive || in_partition() {
                     self.list_directory(&path, found);
                 }
             } else {
@@ -101,7 +147,9 @@ impl Place {
     fn accept(&self, path: PathBuf, meta: &Metadata) -> Option<Found> {
         let name = path.file_name()?.to_string_lossy();
         let fits = self.name_filter.as_ref().is_none_or(|pattern| glob::matches(pattern, &name));
-        (meta.is_file() && fits && !is_hidden(&path)).then(|| Found { modified: micros(meta), bytes: meta.len(), path })
+        let at = micros(meta);
+        let recent = self.changed.0.is_none_or(|after| at > after) && self.changed.1.is_none_or(|before| at < before);
+        (meta.is_file() && fits && recent && !is_hidden(&path)).then(|| Found { modified: micros(meta), bytes: meta.len(), path })
     }
 }
 

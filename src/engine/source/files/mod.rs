@@ -5,51 +5,39 @@
 //! A single plain file may grow: whole lines that were added are read from where the last batch ended.
 
 mod clean;
+mod codec;
+mod growing;
 mod journal;
 mod listing;
+mod partition;
 mod pieces;
 mod refresh;
 
+use super::bad::Tally;
 use super::declared::Declared;
 use super::decode::RowFormat;
 use super::{Earlier, ReadTask, Source, SourceContext};
 use crate::checkpoint::Offset;
 use crate::engine::clock::Clock;
+use crate::engine::eval::parse;
+use crate::engine::eval::zone::Zone;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Scan;
 use crate::progress::{Connection, SourceStatus};
 use clean::Clean;
+use codec::Codec;
+use growing::Growing;
 use journal::Line;
-use listing::{Found, Place};
-use pieces::Segment;
+pub(in crate::engine::source) use listing::Place;
+use listing::{Found, Wanted};
+use pieces::{Reading, Segment};
 pub(in crate::engine) use refresh::fingerprint;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// An empty file this young, in microseconds, may be one that is just being written.
 const YOUNG: i64 = 1_000_000;
-/// A last line without an end is taken when its file did not change for this long, in microseconds.
-const QUIET: i64 = 2_000_000;
-
-/// What read tasks leave behind.
-#[derive(Debug, Default)]
-struct Tally {
-    rows: AtomicU64,
-    bad: AtomicU64,
-    sample: Mutex<Option<String>>,
-}
-
-impl Tally {
-    fn add(&self, rows: u64, bad: u64, sample: Option<String>) {
-        self.rows.fetch_add(rows, Ordering::Relaxed);
-        self.bad.fetch_add(bad, Ordering::Relaxed);
-        if sample.is_some() {
-            *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = sample;
-        }
-    }
-}
 
 /// Options that say which files make a batch.
 #[derive(Clone, Debug, Default)]
@@ -72,22 +60,13 @@ struct Seen {
     horizon: i64,
 }
 
-/// A single file that may grow.
-#[derive(Debug)]
-struct Growing {
-    path: PathBuf,
-    /// Bytes handed out.
-    read: u64,
-}
-
 /// The source.
 struct FileSource {
     stream: String,
     description: String,
     place: Place,
     limits: Limits,
-    format: Arc<RowFormat>,
-    tally: Arc<Tally>,
+    reading: Arc<Reading>,
     clock: Arc<dyn Clock>,
     clean: Option<Clean>,
     workers: usize,
@@ -107,10 +86,16 @@ pub(super) fn open(scan: &Scan, context: &SourceContext, resources: &Resources) 
     let declared = Declared::new(&scan.format, &scan.options);
     let limits = read_limits(&declared)?;
     let clean = Clean::read(&declared)?;
-    let (place, format) = read_common(scan, &declared, context.zone)?;
+    for name in ["modifiedBefore", "modifiedAfter"] {
+        if declared.text(name).is_some() {
+            return Err(EngineError::user(format!("option {name} is for tables: a stream reads every file that comes"))
+                .help("maxFileAge leaves out what is older than the newest files"));
+        }
+    }
+    let (place, reading) = read_common(scan, &declared, context)?;
     declared.finish()?;
     let growing = match place.single_file() {
-        Some(path) if format.cut().is_some() && clean.is_none() => Some(Growing { path, read: 0 }),
+        Some(path) if reading.format.cut().is_some() && Codec::of(&path).is_none() && clean.is_none() => Some(Growing::new(path)),
         _ => None,
     };
     Ok(Box::new(FileSource {
@@ -118,8 +103,7 @@ pub(super) fn open(scan: &Scan, context: &SourceContext, resources: &Resources) 
         description: format!("{} {}", scan.format, place.path()),
         place,
         limits,
-        format: Arc::new(format),
-        tally: Arc::default(),
+        reading: Arc::new(reading),
         clock: Arc::clone(&context.clock),
         clean,
         workers: resources.pool().width(),
@@ -138,12 +122,12 @@ pub(super) fn open(scan: &Scan, context: &SourceContext, resources: &Resources) 
 /// As for a stream; a missing path.
 pub fn read_table(scan: &Scan, context: &SourceContext, resources: &Resources) -> Result<Frame, EngineError> {
     let declared = Declared::new(&scan.format, &scan.options);
-    let (mut place, format) = read_common(scan, &declared, context.zone)?;
+    let (mut place, reading) = read_common(scan, &declared, context)?;
     declared.finish()?;
     let mut found = place.list(context.clock.now_micros()).unwrap_or_default();
     sort(&mut found);
     let segments: Vec<_> = found.iter().map(whole).collect();
-    let tasks = pieces::tasks(&segments, &Arc::new(format), &Arc::default(), resources.pool().width());
+    let tasks = pieces::tasks(&segments, &Arc::new(reading), resources.pool().width());
     let frames = resources.pool().map(tasks, |task| task()).into_iter().collect::<Result<Vec<_>, _>>()?;
     match Frame::concat(frames)? {
         Some(frame) => Ok(frame),
@@ -157,24 +141,44 @@ fn empty(scan: &Scan) -> Frame {
 }
 
 /// The options that streams and tables share.
-fn read_common(scan: &Scan, declared: &Declared<'_>, zone: chrono_tz::Tz) -> Result<(Place, RowFormat), EngineError> {
-    let format = RowFormat::read(&scan.format, declared, &scan.declared, &scan.columns, zone)?
+fn read_common(scan: &Scan, declared: &Declared<'_>, context: &SourceContext) -> Result<(Place, Reading), EngineError> {
+    let format = RowFormat::read(&scan.format, declared, &scan.declared, &scan.columns, context.zone)?
         .ok_or_else(|| EngineError::user(format!("there is no file format {}", scan.format)))?;
     if !scan.streaming {
         declared.boolean("refresh")?;
     }
-    Ok((read_place(declared, &scan.format)?, format))
+    let place = read_place(declared, &scan.format, context.zone)?;
+    let reading = Reading {
+        format,
+        depth: place.depth(),
+        tally: Tally::new(&scan.name, context),
+        ignore_missing: declared.boolean("ignoreMissingFiles")?.unwrap_or(false),
+        ignore_corrupt: declared.boolean("ignoreCorruptFiles")?.unwrap_or(false),
+    };
+    Ok((place, reading))
 }
 
 /// Where the files are.
-pub(super) fn read_place(declared: &Declared<'_>, format: &str) -> Result<Place, EngineError> {
-    let recursive = declared.boolean("recursiveFileLookup")?.unwrap_or(false);
-    let filter = declared.text("pathGlobFilter").map(str::to_string);
+pub(super) fn read_place(declared: &Declared<'_>, format: &str, zone: chrono_tz::Tz) -> Result<Place, EngineError> {
     let path = declared.text("path").ok_or_else(|| {
         EngineError::user(format!("{format} needs the option path"))
             .help("OPTIONS (path 'directory'): a directory, a pattern such as 'data/*.json', or a file")
     })?;
-    Place::open(path, recursive, filter)
+    let zone = Zone::new(declared.zone("timeZone")?.unwrap_or(zone));
+    let instant = |name| match declared.text(name) {
+        None => Ok(None),
+        Some(text) => match parse::timestamp(text, &zone, || 0) {
+            Some(at) => Ok(Some(at)),
+            None => Err(declared.bad(name, text, "a time such as 2024-01-31T10:20:30")),
+        },
+    };
+    let wanted = Wanted {
+        recursive: declared.boolean("recursiveFileLookup")?.unwrap_or(false),
+        name_filter: declared.text("pathGlobFilter").map(str::to_string),
+        changed: (instant("modifiedAfter")?, instant("modifiedBefore")?),
+        base: declared.text("basePath").map(str::to_string),
+    };
+    Place::open(path, wanted)
 }
 
 /// Files to infer a schema from, in the order in which they would be read.
@@ -184,9 +188,25 @@ pub(super) fn files_of(place: &mut Place) -> Vec<PathBuf> {
     found.into_iter().map(|f| f.path).collect()
 }
 
-/// All bytes of a file.
+/// At most `limit` lines, for a look at what text files hold.
+pub(super) fn first_lines(place: &mut Place, limit: usize) -> Result<Vec<String>, EngineError> {
+    let mut lines = Vec::new();
+    for path in files_of(place) {
+        let text = String::from_utf8_lossy(&read_file(&path)?).into_owned();
+        lines.extend(text.lines().take(limit - lines.len()).map(str::to_string));
+        if lines.len() >= limit {
+            break;
+        }
+    }
+    if lines.is_empty() {
+        return Err(EngineError::data("UNABLE_TO_INFER_SCHEMA", "there are no lines yet to infer the columns from"));
+    }
+    Ok(lines)
+}
+
+/// All bytes of a file, decompressed.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
-    pieces::read_range(path, 0, None).map_err(|e| pieces::unreadable(path, &e))
+    pieces::read_text(path).map_err(|e| pieces::unreadable(path, &e))
 }
 
 fn read_limits(declared: &Declared<'_>) -> Result<Limits, EngineError> {
@@ -219,10 +239,18 @@ impl Seen {
         }
     }
 
-    /// Whether the file is new; it is not from now on.
-    fn add(&mut self, found: &Found, limits: &Limits) -> bool {
+    /// Whether the file is new; it is not from now on. `tally` hears of one that changed after it was read.
+    fn add(&mut self, found: &Found, limits: &Limits, tally: &Tally) -> bool {
         let key = Seen::key(&found.path, limits.name_only);
-        if found.modified < self.horizon || self.files.contains_key(key) {
+        if found.modified < self.horizon {
+            return false;
+        }
+        if let Some(known) = self.files.get_mut(key) {
+            if *known != found.modified && !limits.name_only {
+                *known = found.modified;
+                let reason = "changed after it was found; a file of a directory is read once (a single file as path may grow)";
+                tally.note(found.path.display().to_string(), reason.to_string());
+            }
             return false;
         }
         self.files.insert(key.to_path_buf(), found.modified);
@@ -257,7 +285,7 @@ impl FileSource {
             if may_be_under_way {
                 continue;
             }
-            if self.seen.add(&file, &self.limits) {
+            if self.seen.add(&file, &self.limits, &self.reading.tally) {
                 self.pending.push(file);
                 more = true;
             }
@@ -280,7 +308,11 @@ impl FileSource {
     /// The next batch of files; empty when there is nothing new.
     fn next_batch(&mut self) -> Vec<Segment> {
         if let Some(growing) = &mut self.growing {
-            return growing.next(self.clock.now_micros(), self.frozen).into_iter().collect();
+            let (segment, change) = growing.next(self.clock.now_micros(), self.frozen);
+            if let Some(change) = change {
+                self.reading.tally.note(self.place.path().to_string(), change.text().to_string());
+            }
+            return segment.into_iter().collect();
         }
         if !self.frozen {
             self.look();
@@ -306,35 +338,6 @@ impl FileSource {
             self.seen.purge(&self.limits);
         }
         taken.iter().map(whole).collect()
-    }
-}
-
-impl Growing {
-    fn next(&mut self, now: i64, frozen: bool) -> Option<Segment> {
-        let meta = self.path.metadata().ok()?;
-        let length = meta.len();
-        if length < self.read {
-            // Cut short or replaced: what stands there now is new.
-            self.read = 0;
-        }
-        let quiet = frozen || now - listing::micros(&meta) >= QUIET;
-        let end = if quiet { length } else { self.whole_lines(length)? };
-        (end > self.read).then(|| {
-            let modified = listing::micros(&meta);
-            let segment = Segment { path: self.path.clone(), start: self.read, end: Some(end), bytes: end - self.read, modified };
-            self.read = end;
-            segment
-        })
-    }
-
-    /// Where the last line end before `length` is.
-    fn whole_lines(&self, length: u64) -> Option<u64> {
-        if length == self.read {
-            return None;
-        }
-        let tail_from = self.read.max(length.saturating_sub(1 << 20));
-        let tail = pieces::read_range(&self.path, tail_from, Some(length)).ok()?;
-        memchr::memrchr(b'\n', &tail).map(|at| tail_from + at as u64 + 1)
     }
 }
 
@@ -369,7 +372,7 @@ impl Source for FileSource {
     fn read(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<ReadTask>, EngineError> {
         let (_, batches) = self.batches_of(from, to)?;
         let segments: Vec<Segment> = batches.iter().flatten().cloned().collect();
-        Ok(pieces::tasks(&segments, &self.format, &self.tally, self.workers))
+        Ok(pieces::tasks(&segments, &self.reading, self.workers))
     }
 
     fn commit(&mut self, offset: &Offset) -> Result<(), EngineError> {
@@ -439,13 +442,14 @@ impl Source for FileSource {
     }
 
     fn status(&self) -> SourceStatus {
+        let (received_rows, bad_rows, sample) = self.reading.tally.figures();
         SourceStatus {
             stream: self.stream.clone(),
             description: self.description.clone(),
             connection: Connection::Ready,
-            received_rows: self.tally.rows.load(Ordering::Relaxed),
-            bad_rows: self.tally.bad.load(Ordering::Relaxed),
-            sample: self.tally.sample.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            received_rows,
+            bad_rows,
+            sample,
             ..SourceStatus::default()
         }
     }

@@ -16,7 +16,7 @@ pub(in crate::engine) fn fingerprint(scan: &Scan) -> Result<Option<u64>, EngineE
     if scan.streaming || !declared.boolean("refresh")?.unwrap_or(false) {
         return Ok(None);
     }
-    let mut found = read_place(&declared, &scan.format)?.list(0).unwrap_or_default();
+    let mut found = read_place(&declared, &scan.format, chrono_tz::Tz::UTC)?.list(0).unwrap_or_default();
     sort(&mut found);
     let mut hasher = DefaultHasher::new();
     found.iter().for_each(|file| (&file.path, file.modified, file.bytes).hash(&mut hasher));

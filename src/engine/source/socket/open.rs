@@ -2,6 +2,7 @@
 
 use super::{Log, SocketMode, SocketOptions};
 use crate::engine::clock::Clock;
+use crate::engine::source::bad::Tally;
 use crate::engine::source::declared::Declared;
 use crate::engine::source::line_format;
 use crate::engine::source::line_source::{LineSource, LineSourceParts};
@@ -36,8 +37,10 @@ pub fn open(scan: &Scan, context: &SourceContext, resources: &Resources) -> Resu
     let mut source = LineSource::new(LineSourceParts {
         stream: scan.name.clone(),
         description: format!("socket {}", options.address()),
+        cursor: None,
         wake: Arc::clone(&context.wake),
         decoder,
+        tally: Tally::new(&scan.name, context),
         receiver,
         log,
     });
