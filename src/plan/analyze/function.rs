@@ -137,7 +137,7 @@ impl Analyzer<'_> {
     fn in_body<T>(&mut self, frame: Frame, span: Span, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let outer = std::mem::take(&mut self.outer);
         let ctes = std::mem::take(&mut self.ctes);
-        let frames = std::mem::replace(&mut self.parameters, Some(frame));
+        let frames = self.parameters.replace(frame);
         // What is wrong in the body is shown where it is called: the body's text is elsewhere.
         let result = self.nested(span, f).map_err(|mut error| {
             error.span = span;
