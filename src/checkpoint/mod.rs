@@ -1,14 +1,21 @@
-//! What a query needs to go on after a restart: offsets and the records that hold them, and the file layer
-//! that everything goes through which must survive.
+//! What a query needs to go on after a restart: logs of offsets and commits, state by deltas and snapshots, and
+//! the file layer that everything goes through which must survive. `layout.rs` has the directory's map.
 
+mod background;
 mod error;
+pub mod layout;
+pub mod log;
 mod offset;
+pub mod record;
 pub mod recover;
 pub mod simulated;
+pub mod state;
 pub mod storage;
 
 pub use error::{CheckpointError, advice, reason};
+pub use layout::{BatchOffsets, Checkpoint, Found, Metadata, Options, SourceRange};
 pub use offset::Offset;
+pub use state::Changes;
 
 /// What is synced before a batch goes on: the setting `spark.sql.streaming.checkpoint.sync`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -57,8 +57,10 @@ struct State {
     faults: Vec<Fault>,
     operations: u64,
     off_after: Option<u64>,
-    /// Counts power losses: files and locks from before one are dead.
+    /// Counts kills and power losses: files and locks from before one are dead.
     life: u64,
+    /// Counts power losses.
+    boots: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -128,6 +130,7 @@ impl SimulatedDisk {
         }
         (state.synced_names, state.names) = (names.clone(), names);
         (state.synced_dirs, state.dirs) = (dirs.clone(), dirs);
+        state.boots += 1;
         state.power_is_back();
     }
 
@@ -143,6 +146,14 @@ impl SimulatedDisk {
             change(&mut state.files[file].seen);
             state.files[file].synced = state.files[file].seen.clone();
         }
+    }
+
+    /// Another disk with the same on it.
+    pub fn copy(&self) -> SimulatedDisk {
+        let state = self.state();
+        let (files, names, dirs) = (state.files.clone(), state.names.clone(), state.dirs.clone());
+        let (synced_names, synced_dirs) = (state.synced_names.clone(), state.synced_dirs.clone());
+        SimulatedDisk(Arc::new(Mutex::new(State { files, names, dirs, synced_names, synced_dirs, boots: state.boots, ..State::default() })))
     }
 
     /// Every file's path, in order.
@@ -378,6 +389,10 @@ impl Disk for SimulatedDisk {
         state.synced_dirs.retain(|path| path.parent() != Some(dir));
         state.synced_dirs.extend(state.dirs.iter().filter(|p| p.parent() == Some(dir)).cloned());
         Ok(())
+    }
+
+    fn boot(&self) -> String {
+        format!("boot-{}", self.state().boots)
     }
 
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Result<Box<dyn Lock>, String>> {

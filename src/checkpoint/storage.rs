@@ -76,6 +76,10 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// After this the names in a directory survive a power loss: files made, renamed and removed.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// What tells this boot of the machine from others: after a kill of the process it is the same, after a power loss
+    /// another.
+    fn boot(&self) -> String;
+
     /// Takes the lock file at `path`, which then holds `owner`; when another holds it, what that one wrote.
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Result<Box<dyn Lock>, String>>;
 }
@@ -223,6 +227,12 @@ impl Disk for RealDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         // Elsewhere directories cannot be opened, and names are safe with their files.
         if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+    }
+
+    fn boot(&self) -> String {
+        let known = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_string());
+        // Where nobody says it, every process has a boot of its own: then only what was synced is trusted.
+        known.unwrap_or_else(|_| format!("process-{}-{:x}", std::process::id(), ahash::RandomState::new().hash_one(0)))
     }
 
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Result<Box<dyn Lock>, String>> {

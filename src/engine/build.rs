@@ -34,6 +34,7 @@ use super::state::Emit;
 use super::state::accumulator::Aggregate;
 use super::state::codec::Direction;
 use super::state::keys::KeyKind;
+use super::state_schema;
 use super::{EngineError, Frame, Resources};
 use crate::plan::LogicalPlan;
 use crate::plan::expr::{ColumnId, Expr, NamedExpr, SortKey, SubqueryKind};
@@ -77,6 +78,8 @@ pub struct Built {
     pub follows_watermark: bool,
     /// The columns that late rows can have, a list a place that drops them.
     pub late_columns: Vec<Arc<[Column]>>,
+    /// How many partitions state has.
+    pub partitions: usize,
 }
 
 /// Builds one query.
@@ -130,7 +133,8 @@ impl<'a> Builder<'a> {
         let needed = plan.columns().iter().map(|c| c.id).collect();
         let root = self.node(plan, &needed)?;
         let follows_watermark = self.follows_watermark && !self.watermarks.is_empty();
-        Ok(Built { root, sources: self.sources, watermarks: self.watermarks, follows_watermark, late_columns: self.late_columns })
+        let (sources, watermarks, partitions) = (self.sources, self.watermarks, self.partitions);
+        Ok(Built { root, sources, watermarks, follows_watermark, late_columns: self.late_columns, partitions })
     }
 
     fn node(&mut self, plan: &LogicalPlan, needed: &Needed) -> Result<Node, EngineError> {
@@ -337,10 +341,11 @@ impl<'a> Builder<'a> {
             .map(|k| column(k.id, &key_name(k), &k.expr.data_type()))
             .chain(aggregates.iter().map(|a| column(a.id, &a.name, &a.call.data_type)))
             .collect();
+        let schema = keys.iter().map(|k| state_schema::key(&k.expr, input)).chain(aggregates.iter().map(state_schema::aggregate)).collect();
         if let Some(at) = session {
-            return self.sessions(node, input.is_streaming(), bound, at, calls, late.filter(|_| expiring == Some(at)), &columns);
+            return self.sessions(node, input.is_streaming(), bound, at, calls, late.filter(|_| expiring == Some(at)), &columns, schema);
         }
-        self.grouped(node, input.is_streaming(), bound, calls, event_time, late, size, &columns)
+        self.grouped(node, input.is_streaming(), bound, calls, event_time, late, size, &columns, schema)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a GROUP BY is made of, each part once")]
@@ -353,6 +358,7 @@ impl<'a> Builder<'a> {
         aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
         late: Option<LateNote>,
         columns: &[Column],
+        schema: Vec<String>,
     ) -> Result<Node, EngineError> {
         let mode = self.mode.filter(|_| streaming);
         let session = keys.remove(place);
@@ -366,7 +372,7 @@ impl<'a> Builder<'a> {
         let kind = KeyKind::of(&keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
         let keys = SessionKeys { keys, kind, session, place, aggregates, late: late.filter(|_| mode.is_some()).map(|l| self.noted(l)) };
         let operator = SessionOperator::new(keys, columns, self.partitions, emit, closes, mode.is_none())?;
-        Ok(Node::operator(vec![node], operator))
+        Ok(Node::operator(vec![node], operator.with_schema(schema)))
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a GROUP BY is made of, each part once")]
@@ -380,6 +386,7 @@ impl<'a> Builder<'a> {
         late: Option<LateNote>,
         window_size: Option<i64>,
         columns: &[Column],
+        schema: Vec<String>,
     ) -> Result<Node, EngineError> {
         let mode = self.mode.filter(|_| streaming);
         let emit = match mode {
@@ -395,7 +402,7 @@ impl<'a> Builder<'a> {
         let preparation =
             Preparation { keys, kind, aggregates, event_time, window_size, late: late.filter(|_| closes).map(|l| self.noted(l)) };
         let operator = AggregateOperator::new(preparation, columns, self.partitions, emit, closes, mode.is_none())?;
-        Ok(Node::operator(vec![node], operator))
+        Ok(Node::operator(vec![node], operator.with_schema(schema)))
     }
 
     fn union(&mut self, inputs: &[LogicalPlan], columns: &[Column]) -> Result<Node, EngineError> {

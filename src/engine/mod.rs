@@ -11,6 +11,7 @@ pub mod node;
 pub mod operator;
 pub mod pool;
 pub mod query;
+mod query_checkpoint;
 mod query_state;
 pub mod render_json;
 pub mod resources;
@@ -18,6 +19,7 @@ pub mod runtime;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod state_schema;
 pub mod trigger;
 pub mod watermark;
 

@@ -9,32 +9,34 @@
 //! nothing: whatever fails before `commit` leaves the state as it was.
 
 use super::bounded::{NoSystemTables, result};
-use super::build::{Builder, Surroundings};
+use super::build::{Builder, Built, Surroundings};
 use super::clock::Clock;
 use super::eval::EvalContext;
 use super::node::{Batch, Node};
 use super::operator::BatchContext;
 use super::operator::late::Latecomers;
 use super::operator::watermark::{EventStats, SharedStats};
-use super::query_state::{Command, STATE_ROWS, Shared, TableColumns};
+use super::query_checkpoint::{self, Keeper};
+use super::query_state::{Command, STATE_ROWS, Shared, SharedFacts, TableColumns, unique_id};
 use super::sink::{Sink, SinkBatch, SinkRun};
 use super::source::rate_limit::{BatchFacts, RateSettings};
-use super::source::{self, ReadTask, Signal, Source, SourceContext};
+use super::source::{self, ReadTask, Signal, Source, SourceContext, SourceFolder};
 use super::trigger::{self, Data, Decision};
 use super::watermark::{Policy, Watermarks};
 use super::{EngineError, Frame, Resources};
-use crate::checkpoint::recover::{self, Recovery};
-use crate::checkpoint::{Offset, Sync};
+use crate::checkpoint::{BatchOffsets, Found, Offset, SourceRange, Sync};
 use crate::plan::LogicalPlan;
 use crate::plan::logical::Column;
 use crate::progress::bad_rows::BadRows;
 use crate::progress::guarantee::Guarantee;
 use crate::progress::recorder::{Outcome, Phase, Recorder};
 use crate::progress::{EventTime, OutputMode, QueryState, SinkProgress, SourceProgress, Trigger};
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-pub use super::query_state::QueryHandle;
+pub use super::query_checkpoint::{CheckpointSpec, KeptState, Takeover, kept_state};
+pub use super::query_state::{CrashPoint, QueryHandle};
 
 /// Everything that a streaming query is started with.
 pub struct QuerySpec {
@@ -58,6 +60,10 @@ pub struct QuerySpec {
     pub eval: EvalContext,
     /// What the session's queries share.
     pub resources: Resources,
+    /// Where it keeps what a restart needs; `None`: nowhere.
+    pub checkpoint: Option<CheckpointSpec>,
+    /// The query without a checkpoint whose place it takes.
+    pub taken: Option<Takeover>,
 }
 
 /// Settings of a session that its queries read, as they were when the query started.
@@ -85,7 +91,8 @@ impl Default for QuerySettings {
 ///
 /// # Errors
 /// What is not built, a source that cannot be opened, a thread that cannot be started.
-pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
+/// A checkpoint that cannot be used, or that is another query's.
+pub fn start(mut spec: QuerySpec) -> Result<QueryHandle, EngineError> {
     let wake = Arc::new(Signal::default());
     let label = spec.name.clone().unwrap_or_else(|| "query".to_string());
     let around = Surroundings {
@@ -96,23 +103,43 @@ pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
         query: label.clone(),
         system: &NoSystemTables,
     };
-    let built = Builder::streaming(&around, spec.mode, spec.settings.partitions).build(&spec.plan)?;
+    let opened = spec.checkpoint.as_ref().map(|c| query_checkpoint::open(c, &spec.resources)).transpose()?;
+    let earlier = opened.as_ref().and_then(|o| o.metadata.as_ref());
+    let id = earlier.map_or_else(|| unique_id(spec.clock.now_micros(), 1), |m| m.id.clone());
+    let partitions = earlier.map_or(spec.settings.partitions, |m| m.partitions);
+    let mut built = Builder::streaming(&around, spec.mode, partitions).build(&spec.plan)?;
+    let (keeper, found) = match opened.map(|o| o.restore(&mut built, &id)).transpose()? {
+        Some((keeper, found)) => (Some(keeper), Some(found)),
+        None => (None, None),
+    };
     let bad = Arc::new(BadRows::default());
-    let mut sources = Vec::with_capacity(built.sources.len());
-    for (scan, _) in &built.sources {
-        let context = SourceContext { bad: Arc::clone(&bad), ..around.source_context() };
-        let mut source = source::open(scan, &context, &spec.resources).map_err(|e| e.within(&scan.name))?;
-        if let Some(settings) = &spec.settings.backpressure {
-            source.limit_rate(*settings);
-        }
-        sources.push(Input { source, from: None, bad: 0 });
+    let mut taken = spec.taken.take();
+    if let Some(taken) = &taken {
+        taken.restore_state(&mut built)?;
     }
-    let mut root = built.root;
-    let columns = TableColumns { late: built.late_columns, state: root.kept(0)? };
-    let mut shared = Shared::new(&spec, columns, wake, built.watermarks.iter().map(|w| w.0).max(), built.follows_watermark);
+    let found = found.or_else(|| taken.as_mut().map(|t| std::mem::take(&mut t.found)));
+    let mut sources = open_sources(&spec, &around.source_context(), &bad, &built, keeper.as_ref(), found.as_ref())?;
+    for (input, old) in sources.iter_mut().zip(taken.iter().flat_map(|t| &t.sources)) {
+        if let Some(place) = old.place() {
+            input.source.take_place(place);
+        }
+    }
+    let kept = KeptState::of(&mut built);
+    let delay = built.watermarks.iter().map(|w| w.0).max();
+    let columns = TableColumns { late: std::mem::take(&mut built.late_columns), state: built.root.kept(0)? };
+    let facts = SharedFacts { id, kept, columns, delay, follows_watermark: built.follows_watermark };
+    let mut shared = Shared::new(&spec, facts, wake);
     shared.bad = bad;
     let shared = Arc::new(shared);
-    let runner = Runner {
+    let mut watermarks = Watermarks::new(&built.watermarks.iter().map(|w| w.0).collect::<Vec<_>>(), spec.settings.watermark_policy);
+    if let Some(text) = found.as_ref().and_then(|f| f.watermarks.as_ref()) {
+        watermarks.restore(text).ok_or_else(|| EngineError::external(format!("`{text}` is no text of watermarks")))?;
+    }
+    if keeper.is_some() {
+        shared.note_recovery(found.as_ref().and_then(query_checkpoint::recovery_text));
+    }
+    let committed = found.as_ref().and_then(|f| f.committed);
+    let runner = Box::new(Runner {
         columns: spec.plan.columns(),
         mode: spec.mode,
         trigger: spec.trigger,
@@ -121,25 +148,53 @@ pub fn start(spec: QuerySpec) -> Result<QueryHandle, EngineError> {
         eval: spec.eval,
         clock: spec.clock,
         resources: spec.resources,
-        root,
+        root: built.root,
         inputs: sources,
-        watermarks: Watermarks::new(&built.watermarks.iter().map(|w| w.0).collect::<Vec<_>>(), spec.settings.watermark_policy),
+        watermarks,
+        seen: Vec::new(),
         event_times: built.watermarks.into_iter().map(|w| w.1).collect(),
         latecomers: Arc::default(),
         follows_watermark: built.follows_watermark,
-        batch: 0,
+        batch: committed.map_or(0, |n| n + 1),
         ran: 0,
+        went_on: committed.is_some(),
+        repeat: found.map(|f| f.repeat).unwrap_or_default(),
+        keeper,
+        begun: false,
+        crashed: false,
         last_look: None,
         idle: false,
         previous_start: None,
+        label,
         shared: Arc::clone(&shared),
-    };
-    std::thread::Builder::new()
-        .name(format!("query-{label}"))
-        .stack_size(super::pool::STACK)
-        .spawn(move || runner.run())
-        .map_err(|e| EngineError::external(format!("the query's thread could not be started: {e}")))?;
+    });
+    runner.spawn()?;
     Ok(QueryHandle::new(shared))
+}
+
+/// The sources of a plan, each where an earlier run left it.
+fn open_sources(
+    spec: &QuerySpec,
+    around: &SourceContext,
+    bad: &Arc<BadRows>,
+    built: &Built,
+    keeper: Option<&Keeper>,
+    found: Option<&Found>,
+) -> Result<Vec<Input>, EngineError> {
+    let mut sources = Vec::with_capacity(built.sources.len());
+    for (at, (scan, _)) in built.sources.iter().enumerate() {
+        let mut context = SourceContext { bad: Arc::clone(bad), ..around.clone() };
+        context.folder = keeper.map(|k| SourceFolder { dir: k.checkpoint.source_dir(at), sync: k.checkpoint.sync() });
+        let mut source = source::open(scan, &context, &spec.resources).map_err(|e| e.within(&scan.name))?;
+        if let Some(settings) = &spec.settings.backpressure {
+            source.limit_rate(*settings);
+        }
+        if let Some(earlier) = found.and_then(|f| query_checkpoint::earlier(f, at)) {
+            source.restore(&earlier).map_err(|e| e.within(&scan.name))?;
+        }
+        sources.push(Input { source, from: found.and_then(|f| f.ends.get(at).cloned().flatten()), bad: 0 });
+    }
+    Ok(sources)
 }
 
 /// A source and how far it was read.
@@ -156,7 +211,8 @@ type Range = Vec<Option<Offset>>;
 /// The longest wait between two tries of something that failed for a while.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
-struct Runner {
+/// The query's thread and all it owns.
+pub(super) struct Runner {
     columns: Vec<Column>,
     mode: OutputMode,
     trigger: Trigger,
@@ -168,6 +224,8 @@ struct Runner {
     root: Node,
     inputs: Vec<Input>,
     watermarks: Watermarks,
+    /// What each WATERMARK saw in the batch at hand.
+    seen: Vec<EventStats>,
     event_times: Vec<SharedStats>,
     latecomers: Arc<Latecomers>,
     follows_watermark: bool,
@@ -175,38 +233,101 @@ struct Runner {
     batch: u64,
     /// Batches that this run of the query has done.
     ran: u64,
+    /// Whether batches were done before this run.
+    went_on: bool,
+    /// Batches whose ranges are logged and that are not done: they come first, as they were logged.
+    repeat: VecDeque<BatchOffsets>,
+    keeper: Option<Keeper>,
+    /// Whether sink and sources were told that it begins.
+    begun: bool,
+    /// Ended as by a kill.
+    crashed: bool,
     last_look: Option<i64>,
     idle: bool,
     previous_start: Option<i64>,
+    label: String,
     shared: Arc<Shared>,
 }
 
 impl Runner {
-    fn run(mut self) {
-        let shared = Arc::clone(&self.shared);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let outcome = self.recover().and_then(|()| self.rounds());
-            self.publish_sources();
-            if self.shared.is_named() {
-                self.shared.show_state(self.root.kept(STATE_ROWS));
-            }
-            outcome
-        }));
-        shared.end(outcome.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(EngineError::internal(format!("the query's thread panicked: {}", text.unwrap_or("no message"))))
-        }));
+    /// Runs it on a thread of its own.
+    pub(super) fn spawn(self: Box<Runner>) -> Result<(), EngineError> {
+        std::thread::Builder::new()
+            .name(format!("query-{}", self.label))
+            .stack_size(super::pool::STACK)
+            .spawn(move || self.run())
+            .map_err(|e| EngineError::external(format!("the query's thread could not be started: {e}")))?;
+        Ok(())
     }
 
-    /// Where to go on. Without a checkpoint there are no records, so every run starts afresh.
-    fn recover(&mut self) -> Result<(), EngineError> {
-        match recover::recover(&recover::Facts { stateful: !self.root.states().is_empty(), ..recover::Facts::default() }) {
-            Recovery::Fresh => self.batch = 0,
-            Recovery::Continue { next } | Recovery::Repeat { batch: next } => self.batch = next,
-            Recovery::Damaged(how) => return Err(EngineError::external(how)),
+    fn run(mut self: Box<Runner>) {
+        let shared = Arc::clone(&self.shared);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let outcome = self.begin().and_then(|()| self.rounds());
+            self.publish_sources();
+            if self.shared.is_named() && !self.crashed {
+                self.shared.show_state(self.root.kept(STATE_ROWS));
+            }
+            self.close_checkpoint(outcome)
+        }));
+        let panicked = outcome.is_err();
+        let outcome = outcome.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(EngineError::internal(format!("the query's thread panicked: {}", text.unwrap_or("no message"))))
+        });
+        if shared.hands_over() && !panicked {
+            let taken = self.hand_over();
+            drop(self);
+            return shared.end_with(taken);
+        }
+        // A failed batch was undone: once its cause is gone the query can go on. With a checkpoint it starts from that.
+        if outcome.is_err() && !panicked && !self.had_checkpoint() && shared.is_named() {
+            shared.park(self);
+        } else {
+            // Connections, files and the checkpoint's lock are free before anybody learns of the end.
+            drop(self);
+        }
+        shared.end(outcome);
+    }
+
+    /// Everything that a query which takes this one's place goes on with.
+    fn hand_over(&mut self) -> Takeover {
+        let found = Found {
+            committed: self.batch.checked_sub(1),
+            watermarks: Some(self.watermarks.text()),
+            ends: self.inputs.iter().map(|i| i.from.clone()).collect(),
+            journals: self.inputs.iter_mut().map(|i| i.source.journal_so_far()).collect(),
+            ..Found::default()
+        };
+        let state = query_checkpoint::contents(&mut self.root);
+        let sources = std::mem::take(&mut self.inputs).into_iter().map(|i| i.source).collect();
+        let sink = std::mem::replace(&mut self.sink, Box::new(super::sink::noop::Noop));
+        Takeover { found, state, sources, sink: Some((self.columns.clone(), sink)) }
+    }
+
+    fn had_checkpoint(&self) -> bool {
+        self.crashed || self.shared.has_checkpoint()
+    }
+
+    /// What is under way in the background is finished, or left as a kill would leave it.
+    fn close_checkpoint(&mut self, outcome: Result<(), EngineError>) -> Result<(), EngineError> {
+        let Some(keeper) = self.keeper.take() else { return outcome };
+        if self.crashed {
+            keeper.checkpoint.abandon();
+            return outcome;
+        }
+        let finished = keeper.checkpoint.finish().map_err(EngineError::from);
+        outcome.and(finished)
+    }
+
+    /// Once, before the first batch of this run.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
         }
         let query = self.shared.identity().id.clone();
-        let run = SinkRun { query, first: self.batch, checkpointed: false, sync: Sync::default() };
+        let sync = self.keeper.as_ref().map_or_else(Sync::default, |k| k.checkpoint.sync());
+        let run = SinkRun { query, first: self.batch, checkpointed: self.keeper.is_some(), sync };
         self.sink.start(&run).map_err(|e| e.within("the sink"))?;
         if matches!(self.trigger, Trigger::AvailableNow | Trigger::Once) {
             for input in &mut self.inputs {
@@ -223,6 +344,7 @@ impl Runner {
             if self.shared.wants_state() {
                 self.shared.show_state(self.root.kept(STATE_ROWS));
             }
+            self.crash_at(CrashPoint::Now)?;
             match self.shared.command() {
                 Command::Stop => return Ok(()),
                 Command::Pause => {
@@ -244,8 +366,22 @@ impl Runner {
         }
     }
 
+    /// Ends the query here if it was asked to: nothing more is done, nothing undone.
+    fn crash_at(&mut self, point: CrashPoint) -> Result<(), EngineError> {
+        if !self.shared.crashes_at(point) {
+            return Ok(());
+        }
+        self.crashed = true;
+        let what = if point == CrashPoint::Now { "the query".to_string() } else { format!("batch {}", self.batch) };
+        Err(EngineError::user(format!("{what} was ended as by a kill, {} (CRASH)", point.text())).help("RESUME shows the recovery"))
+    }
+
     /// One look at the trigger and the sources, and what follows from it; false when the query is at its end.
     fn round(&mut self) -> Result<bool, EngineError> {
+        if let Some(logged) = self.repeat.front().cloned() {
+            self.repeat_batch(&logged)?;
+            return Ok(true);
+        }
         let mut facts = trigger::Facts {
             trigger: self.trigger,
             now: self.clock.now_micros(),
@@ -289,6 +425,17 @@ impl Runner {
         Ok(true)
     }
 
+    /// A batch that was begun before and not done: over the same ranges, with the same watermarks and time.
+    fn repeat_batch(&mut self, logged: &BatchOffsets) -> Result<(), EngineError> {
+        if logged.batch != self.batch {
+            let message = format!("batch {} comes next, and the offsets of batch {} are at hand", self.batch, logged.batch);
+            return Err(EngineError::internal(message));
+        }
+        self.watermarks.restore(&logged.watermarks).ok_or_else(|| EngineError::external("the logged watermarks cannot be read"))?;
+        let range: Range = logged.sources.iter().map(|s| s.to.clone()).collect();
+        self.run_batch(Recorder::start(self.clock.now_micros(), self.clock.ticks()), &range)
+    }
+
     /// One batch; what fails on the way is undone.
     fn run_batch(&mut self, mut recorder: Recorder, range: &Range) -> Result<(), EngineError> {
         self.shared.set_state(QueryState::Running, None);
@@ -297,6 +444,7 @@ impl Runner {
         match outcome {
             Ok(frame) => {
                 self.publish_progress(recorder, range, &frame);
+                self.repeat.pop_front();
                 self.batch += 1;
                 self.ran += 1;
                 for (input, to) in self.inputs.iter_mut().zip(range) {
@@ -306,7 +454,11 @@ impl Runner {
                 }
                 Ok(())
             }
+            Err(error) if self.crashed => Err(error),
             Err(error) => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.checkpoint.undo(self.batch);
+                }
                 self.root.each_operator(&mut |o| o.rollback());
                 self.event_times.iter().for_each(|e| *lock(e) = EventStats::default());
                 self.root.take_progress(&mut Vec::new());
@@ -317,13 +469,17 @@ impl Runner {
     }
 
     fn batch_steps(&mut self, recorder: &mut Recorder, range: &Range) -> Result<Frame, EngineError> {
-        self.log_offsets(recorder, range);
+        self.log_offsets(recorder, range)?;
+        self.crash_at(CrashPoint::Offsets)?;
         let reads = self.read(recorder, range)?;
         let start = self.clock.ticks();
         let frame = self.step_operators(recorder, reads)?;
+        self.crash_at(CrashPoint::Operators)?;
         self.write_sink(&frame)?;
+        self.crash_at(CrashPoint::Sink)?;
         recorder.add(Phase::AddBatch, self.clock.ticks() - start);
         self.commit(recorder, range)?;
+        self.crash_at(CrashPoint::Commit)?;
         Ok(frame)
     }
 
@@ -353,16 +509,32 @@ impl Runner {
         Data {
             new,
             starts_empty: self.batch == 0 && self.inputs.iter().any(|i| i.source.starts_empty()),
-            watermark_moved: self.follows_watermark && self.no_data_batches && self.ran > 0 && self.watermarks.moved(),
+            watermark_moved: self.follows_watermark && self.no_data_batches && (self.ran > 0 || self.went_on) && self.watermarks.moved(),
             ended: self.inputs.iter().all(|i| i.source.ended()),
         }
     }
 
-    /// Records the range before anything is done with it. Without a checkpoint the record is the range in memory,
-    /// which a batch that is tried again plans anew from the same start.
-    fn log_offsets(&mut self, recorder: &mut Recorder, _range: &Range) {
+    /// Records the range before anything is done with it. From then on the batch is this one, however often it is tried.
+    /// Without a checkpoint the record is the range in memory, which is planned anew from the same start.
+    fn log_offsets(&mut self, recorder: &mut Recorder, range: &Range) -> Result<(), EngineError> {
         let start = self.clock.ticks();
+        let time = recorder.timestamp().div_euclid(1000);
+        if let (Some(keeper), true) = (&mut self.keeper, self.repeat.is_empty()) {
+            let mut sources = Vec::with_capacity(range.len());
+            for (input, to) in self.inputs.iter_mut().zip(range) {
+                let journal = match to {
+                    Some(to) if Some(to) != input.from.as_ref() => input.source.journal(input.from.as_ref(), to)?,
+                    _ => Vec::new(),
+                };
+                sources.push(SourceRange { from: input.from.clone(), to: to.clone().or_else(|| input.from.clone()), journal });
+            }
+            let zone = self.eval.zone.name().to_string();
+            let offsets = BatchOffsets { batch: self.batch, time, zone, watermarks: self.watermarks.text(), sources };
+            keeper.checkpoint.log_offsets(&offsets)?;
+            self.repeat.push_back(offsets);
+        }
         recorder.add(Phase::WalCommit, self.clock.ticks() - start);
+        Ok(())
     }
 
     /// The range's rows as tasks, a list a source.
@@ -381,10 +553,12 @@ impl Runner {
 
     /// Runs the batch through the operators: the result in the plan's columns.
     fn step_operators(&mut self, recorder: &Recorder, reads: Vec<Vec<ReadTask>>) -> Result<Frame, EngineError> {
-        // Spark's batch time has milliseconds.
-        let now = recorder.timestamp().div_euclid(1000) * 1000;
+        // Spark's batch time has milliseconds. A batch that is repeated has the time that it had.
+        let logged = self.repeat.front();
+        let now = logged.map_or_else(|| recorder.timestamp().div_euclid(1000), |l| l.time) * 1000;
+        let zone = logged.and_then(|l| l.zone.parse().ok()).unwrap_or(self.eval.zone);
         let context = BatchContext {
-            eval: EvalContext { now, batch: self.batch, ..self.eval.clone() },
+            eval: EvalContext { now, zone, batch: self.batch, ..self.eval.clone() },
             evict: self.watermarks.evict(),
             late: self.watermarks.late(),
             resources: self.resources.clone(),
@@ -413,26 +587,56 @@ impl Runner {
         self.sink.write(&batch).map_err(|e| e.within("the sink"))
     }
 
-    /// The batch holds: sources may forget its rows, operators make their changes final.
+    /// The batch holds: its record is written, sources may forget its rows, operators make their changes final.
     fn commit(&mut self, recorder: &mut Recorder, range: &Range) -> Result<(), EngineError> {
         let start = self.clock.ticks();
-        for (input, to) in self.inputs.iter_mut().zip(range) {
-            if let Some(to) = to {
-                input.source.commit(to)?;
-                input.source.durable(to)?;
-            }
-        }
+        self.seen = self.event_times.iter().map(|e| std::mem::take(&mut *lock(e))).collect();
+        self.write_checkpoint()?;
         self.shared.note_states(self.root.states());
         self.root.each_operator(&mut |o| o.commit());
         self.sink.commit(self.batch).map_err(|e| e.within("the sink"))?;
+        for (input, to) in self.inputs.iter_mut().zip(range) {
+            if let Some(to) = to {
+                input.source.commit(to)?;
+            }
+        }
+        let durable = match &mut self.keeper {
+            Some(keeper) => keeper.committed(self.batch, range.clone()),
+            None => Some(range.clone()),
+        };
+        for (input, to) in self.inputs.iter_mut().zip(durable.into_iter().flatten()) {
+            if let Some(to) = to {
+                input.source.durable(&to)?;
+            }
+        }
         recorder.add(Phase::CommitOffsets, self.clock.ticks() - start);
         Ok(())
     }
 
+    /// State first, then the record that says that it counts.
+    fn write_checkpoint(&mut self) -> Result<(), EngineError> {
+        let next = self.next_watermarks().text();
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        let changes = Keeper::changes(&mut self.root, &self.resources);
+        let done = keeper.checkpoint.write_state(self.batch, &changes)?;
+        self.crash_at(CrashPoint::State)?;
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        let sums = keeper.checkpoint.wants_journals(self.batch);
+        let journals = if sums { self.inputs.iter_mut().map(|i| i.source.journal_so_far()).collect() } else { Vec::new() };
+        Ok(keeper.checkpoint.commit(done, &next, journals)?)
+    }
+
+    /// The watermarks after the batch at hand.
+    fn next_watermarks(&self) -> Watermarks {
+        let latest: Vec<Option<i64>> = self.seen.iter().map(|s| (s.count > 0).then_some(s.max)).collect();
+        let mut next = self.watermarks.clone();
+        next.advance(&latest);
+        next
+    }
+
     /// Publishes the batch's figures and result, and moves the watermarks on.
     fn publish_progress(&mut self, recorder: Recorder, range: &Range, frame: &Frame) {
-        let seen: Vec<EventStats> = self.event_times.iter().map(|e| std::mem::take(&mut *lock(e))).collect();
-        let event_time = self.watermarks.evict().map(|watermark| event_time(&seen, watermark));
+        let event_time = self.watermarks.evict().map(|watermark| event_time(&self.seen, watermark));
         let mut operators = Vec::new();
         self.root.take_progress(&mut operators);
         let mut decoded = operators.iter().filter(|o| o.name == "decode");
@@ -465,8 +669,7 @@ impl Runner {
         self.shared.note_late(self.latecomers.take(self.batch, self.eval.zone));
         self.shared.publish(progress, frame, &self.columns, self.watermarks.evict(), self.eval.zone);
         self.publish_sources();
-        let latest: Vec<Option<i64>> = seen.iter().map(|s| (s.count > 0).then_some(s.max)).collect();
-        self.watermarks.advance(&latest);
+        self.watermarks = self.next_watermarks();
     }
 
     /// How the batch went, for sources that cap themselves by it.

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::eval::text::to_text;
 use super::operator::KeptRows;
 use super::operator::late::{LATE_BYTES, LATE_ROWS, LateRow};
-use super::query::QuerySpec;
+use super::query::{KeptState, QuerySpec, Runner, Takeover};
 use super::source::Signal;
 use super::{EngineError, Frame};
 use crate::diagnostic::printable;
@@ -40,6 +40,41 @@ pub(super) enum Command {
     Run,
     Pause,
     Stop,
+}
+
+/// Where `CRASH` ends a query as a kill would: within the next batch, after this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPoint {
+    /// At once, before another batch is begun.
+    Now,
+    /// The offsets are logged.
+    Offsets,
+    /// The rows are read and computed.
+    Operators,
+    /// The sink is written.
+    Sink,
+    /// The state is written, and the commit record is not.
+    State,
+    /// The commit record is written, and nobody was told.
+    Commit,
+}
+
+impl CrashPoint {
+    /// All of them, in the order of the loop.
+    pub const ALL: [CrashPoint; 6] =
+        [CrashPoint::Now, CrashPoint::Offsets, CrashPoint::Operators, CrashPoint::Sink, CrashPoint::State, CrashPoint::Commit];
+
+    /// What had been done by then.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            CrashPoint::Now => "between two batches",
+            CrashPoint::Offsets => "after its offsets were logged",
+            CrashPoint::Operators => "after its rows were computed",
+            CrashPoint::Sink => "after the sink was written",
+            CrashPoint::State => "after its state was written",
+            CrashPoint::Commit => "after its commit was logged",
+        }
+    }
 }
 
 /// Shared by the thread and all handles.
@@ -78,6 +113,18 @@ struct Fixed {
     zone: chrono_tz::Tz,
     waits_for_watermark: bool,
     guarantee: Guarantee,
+    checkpoint: bool,
+    kept: KeptState,
+}
+
+/// What is known of a query once it is built.
+pub(super) struct SharedFacts {
+    pub(super) id: String,
+    pub(super) kept: KeptState,
+    pub(super) columns: TableColumns,
+    /// The longest of its WATERMARKs' delays, microseconds.
+    pub(super) delay: Option<i64>,
+    pub(super) follows_watermark: bool,
 }
 
 struct Moving {
@@ -91,6 +138,13 @@ struct Moving {
     states: Vec<StateOperatorProgress>,
     late: VecDeque<Arc<LateRow>>,
     log: History<(i64, String)>,
+    crash: Option<CrashPoint>,
+    recovery: Option<String>,
+    /// The query as it stood when a batch failed, where nothing else knows that.
+    parked: Option<Box<Runner>>,
+    /// Another query takes its place: what it leaves.
+    hands_over: bool,
+    left: Option<Takeover>,
     outcome: Option<Result<(), EngineError>>,
     /// Somebody waits for what the query keeps.
     state_wanted: bool,
@@ -100,10 +154,11 @@ struct Moving {
 }
 
 impl Shared {
-    /// For a query that is about to start. `delay` is the longest of its WATERMARKs.
-    pub(super) fn new(spec: &QuerySpec, columns: TableColumns, wake: Arc<Signal>, delay: Option<i64>, follows_watermark: bool) -> Shared {
+    /// For a query that is about to start.
+    pub(super) fn new(spec: &QuerySpec, facts: SharedFacts, wake: Arc<Signal>) -> Shared {
+        let SharedFacts { id, kept, columns, delay, follows_watermark } = facts;
         let started = spec.clock.now_micros();
-        let identity = Identity { id: unique_id(started, 1), run_id: unique_id(started, 2), name: spec.name.clone() };
+        let identity = Identity { id, run_id: unique_id(started, 2), name: spec.name.clone() };
         let fixed = Fixed {
             columns,
             identity,
@@ -117,6 +172,8 @@ impl Shared {
             zone: spec.eval.zone,
             waits_for_watermark: follows_watermark && spec.mode == OutputMode::Append,
             guarantee: spec.guarantee.clone(),
+            checkpoint: spec.checkpoint.is_some(),
+            kept,
         };
         let moving = Moving {
             command: Command::Run,
@@ -129,6 +186,11 @@ impl Shared {
             states: Vec::new(),
             late: VecDeque::new(),
             log: History::new(LOG),
+            crash: None,
+            recovery: None,
+            parked: None,
+            hands_over: false,
+            left: None,
             outcome: None,
             state_wanted: false,
             state_shown: Ok(Arc::default()),
@@ -151,6 +213,10 @@ impl Shared {
 
     pub(super) fn identity(&self) -> &Identity {
         &self.fixed.identity
+    }
+
+    pub(super) fn has_checkpoint(&self) -> bool {
+        self.fixed.checkpoint
     }
 
     pub(super) fn command(&self) -> Command {
@@ -258,6 +324,44 @@ impl Shared {
         }
         drop(moving);
         self.ended.notify_all();
+    }
+
+    /// Whether the query is to be ended here as by a kill.
+    pub(super) fn crashes_at(&self, point: CrashPoint) -> bool {
+        self.moving().crash == Some(point)
+    }
+
+    pub(super) fn note_recovery(&self, text: Option<String>) {
+        if let Some(text) = &text {
+            self.log(text.clone());
+        }
+        self.moving().recovery = text;
+    }
+
+    /// Whether another query takes its place once it has stopped.
+    pub(super) fn hands_over(&self) -> bool {
+        self.moving().hands_over
+    }
+
+    /// The thread is at its end, and this is for the query that takes its place.
+    pub(super) fn end_with(&self, left: Takeover) {
+        self.moving().left = Some(left);
+        self.end(Ok(()));
+    }
+
+    /// Keeps a query whose batch failed, so that it can go on from where it stood.
+    pub(super) fn park(&self, runner: Box<Runner>) {
+        self.moving().parked = Some(runner);
+    }
+
+    /// The parked query, as one that runs again.
+    fn unpark(&self) -> Option<Box<Runner>> {
+        let mut moving = self.moving();
+        let runner = moving.parked.take()?;
+        moving.outcome = None;
+        moving.state = QueryState::Starting;
+        moving.command = Command::Run;
+        Some(runner)
     }
 
     fn command_to(&self, command: Command) {
@@ -373,9 +477,64 @@ impl QueryHandle {
         self.0.command_to(Command::Pause);
     }
 
-    /// Goes on after `pause`.
-    pub fn resume(&self) {
+    /// Goes on after `pause`, or after a batch failed, from where it stood.
+    ///
+    /// # Errors
+    /// A thread that cannot be started.
+    pub fn resume(&self) -> Result<(), EngineError> {
+        match self.0.unpark() {
+            Some(runner) => runner.spawn(),
+            None => {
+                self.0.command_to(Command::Run);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it failed and `resume` can go on from where it stood.
+    pub fn can_resume(&self) -> bool {
+        self.0.moving().parked.is_some()
+    }
+
+    /// Lets go of what a failed query holds on to.
+    pub fn forget(&self) {
+        let parked = self.0.moving().parked.take();
+        drop(parked);
+    }
+
+    /// Ends it as a kill would, at that point of its next batch. Only a query with a checkpoint can go on then.
+    pub fn crash(&self, point: CrashPoint) {
+        self.0.moving().crash = Some(point);
         self.0.command_to(Command::Run);
+    }
+
+    /// What state it keeps, and what it reads.
+    pub fn kept_state(&self) -> KeptState {
+        self.0.fixed.kept.clone()
+    }
+
+    /// Stops a query without a checkpoint so that another takes its place; `None` when it has ended already, or does not
+    /// come to the end of its batch within `patience`.
+    pub fn hand_over(&self, patience: Duration) -> Option<Takeover> {
+        self.0.moving().hands_over = true;
+        if let Some(runner) = self.0.unpark() {
+            self.0.command_to(Command::Stop);
+            runner.spawn().ok()?;
+        } else {
+            self.stop();
+        }
+        self.wait(Some(patience))?.ok()?;
+        self.0.moving().left.take()
+    }
+
+    /// Whether it has a checkpoint.
+    pub fn has_checkpoint(&self) -> bool {
+        self.0.has_checkpoint()
+    }
+
+    /// What its start found of an earlier run over the same checkpoint.
+    pub fn recovery(&self) -> Option<String> {
+        self.0.moving().recovery.clone()
     }
 
     /// Ends it after the batch in flight.

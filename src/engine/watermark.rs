@@ -49,6 +49,24 @@ impl Watermarks {
         self.current > self.last
     }
 
+    /// As text: the watermark in force, the one before, and how far each input has come; milliseconds, `-` for none yet.
+    pub fn text(&self) -> String {
+        let reached: Vec<String> = self.inputs.iter().map(|(_, r)| r.map_or("-".to_string(), |r| r.to_string())).collect();
+        format!("{}/{}/{}", self.current, self.last, reached.join(","))
+    }
+
+    /// Goes on where `text` was written; `None` for other text. Inputs count only when there are as many.
+    pub fn restore(&mut self, text: &str) -> Option<()> {
+        let (current, rest) = text.split_once('/')?;
+        let (last, reached) = rest.split_once('/')?;
+        (self.current, self.last) = (current.parse().ok()?, last.parse().ok()?);
+        let reached: Vec<Option<i64>> = reached.split(',').map(|r| r.parse().ok()).collect();
+        if reached.len() == self.inputs.len() {
+            self.inputs.iter_mut().zip(reached).for_each(|(input, r)| input.1 = r);
+        }
+        Some(())
+    }
+
     /// A batch is done; `latest` holds the latest event time, in milliseconds, that each WATERMARK saw in it.
     /// An input without data yet stands at the epoch; a watermark never goes back.
     pub fn advance(&mut self, latest: &[Option<i64>]) {
@@ -81,6 +99,10 @@ mod tests {
         assert_eq!((w.evict(), w.late(), w.moved()), (Some(21_000_000), Some(21_000_000), false));
         w.advance(&[None]);
         assert!(!w.moved());
+        let mut again = Watermarks::new(&[10_000_000], Policy::default());
+        assert_eq!(w.text(), "21000/21000/21000");
+        assert_eq!((again.restore(&w.text()), &again), (Some(()), &w));
+        assert_eq!(again.restore("x"), None);
     }
 
     #[test]

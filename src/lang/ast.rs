@@ -49,6 +49,10 @@ pub enum Statement {
     Explain { extended: bool, query: Box<StreamingQuery> },
     /// `PAUSE`, `RESUME` or `STOP`, of one query or `ALL`
     Control { action: ControlAction, target: Target },
+    /// `CRASH name [AFTER {OFFSETS | SINK | STATE}]`
+    Crash { name: Ident, after: Option<CrashAfter> },
+    /// `ALTER QUERY name AS query`
+    AlterQuery { name: Ident, query: Box<Query> },
     /// `AWAIT name [TIMEOUT interval]`; the interval in microseconds
     Await { name: Ident, timeout: Option<i64> },
     /// `SET key = value`; without a value it prints the setting, without a key all of them
@@ -155,6 +159,14 @@ pub enum ControlAction {
     Pause,
     Resume,
     Stop,
+}
+
+/// Where in the next batch CRASH ends a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashAfter {
+    Offsets,
+    Sink,
+    State,
 }
 
 #[derive(Clone, Debug, PartialEq)]

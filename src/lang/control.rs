@@ -1,7 +1,7 @@
 //! Running and looking after queries: START with its clauses, SHOW, DESCRIBE, EXPLAIN, STOP, AWAIT, SET and their kin.
 
 use super::ast::{
-    ControlAction, Describe, ExprKind, Ident, OutputModeDef, ShowKind, SinkDef, Statement, StreamingQuery, Target, TriggerDef,
+    ControlAction, CrashAfter, Describe, ExprKind, Ident, OutputModeDef, ShowKind, SinkDef, Statement, StreamingQuery, Target, TriggerDef,
 };
 use super::ddl::{format, options, partitioned_by};
 use super::error::SyntaxError;
@@ -234,6 +234,33 @@ pub(super) fn control(i: In<'_>, action: ControlAction) -> Parsed<'_, Statement>
     let i = if i.is(K::QUERY) && is_name(i.next()) { i.next() } else { i };
     let (i, name) = any_name(i)?;
     Ok((i, Statement::Control { action, target: Target::Named(name) }))
+}
+
+/// Behind CRASH: `[QUERY] name [AFTER {OFFSETS | SINK | STATE}]`
+///
+/// EBNF: `crash`
+pub(super) fn crash(i: In<'_>) -> Parsed<'_, Statement> {
+    let i = if i.is(K::QUERY) && is_name(i.next()) { i.next() } else { i };
+    let (i, name) = any_name(i)?;
+    let (i, placed) = i.eat(K::AFTER);
+    let (i, after) = if placed { map(crash_after, Some).parse(i)? } else { (i, None) };
+    Ok((i, Statement::Crash { name, after }))
+}
+
+fn crash_after(i: In<'_>) -> Parsed<'_, CrashAfter> {
+    alt((value(CrashAfter::Offsets, word(K::OFFSETS)), value(CrashAfter::Sink, word(K::SINK)), value(CrashAfter::State, word(K::STATE))))
+        .parse(i)
+}
+
+/// Behind ALTER: `QUERY name AS query`
+///
+/// EBNF: `alter`
+pub(super) fn alter(i: In<'_>) -> Parsed<'_, Statement> {
+    let (i, _) = word(K::QUERY)(i)?;
+    let (i, name) = any_name(i)?;
+    let (i, _) = word(K::AS)(i)?;
+    let (i, query) = query(i)?;
+    Ok((i, Statement::AlterQuery { name, query: Box::new(query) }))
 }
 
 /// Behind AWAIT: `name [TIMEOUT interval]`

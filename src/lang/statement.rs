@@ -50,10 +50,10 @@ pub(super) fn statement(i: In<'_>) -> Parsed<'_, Statement> {
         Some(K::RESET) => control::reset(i),
         Some(K::SOURCE) => control::source(i),
         Some(K::SELECT | K::FROM | K::WITH | K::VALUES | K::TABLE | K::START) => query(i),
-        Some(K::STEP | K::CRASH | K::EXPORT | K::SUBMIT) => Ok(unavailable(i, 1)),
-        Some(K::ALTER) if i.is_at(1, K::QUERY) => Ok(unavailable(i, 2)),
+        Some(K::CRASH) => control::crash(rest),
+        Some(K::ALTER) => control::alter(rest),
+        Some(K::STEP | K::EXPORT | K::SUBMIT) => Ok(unavailable(i, 1)),
         Some(K::INFER) if i.is_at(1, K::SCHEMA) => control::infer_schema(i.skip(2)),
-        Some(K::ALTER) => rest.missing(Expected::Word(K::QUERY)),
         Some(K::INFER) => rest.missing(Expected::Word(K::SCHEMA)),
         _ if i.sign(S::LParen) => query(i),
         _ => {

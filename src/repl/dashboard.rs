@@ -48,7 +48,7 @@ impl tui::Queries for Shown<'_> {
         let entry = self.get(name).ok_or_else(|| format!("there is no query {name}"))?;
         match effect {
             Effect::Pause(_) => entry.handle.pause(),
-            Effect::Resume(_) => entry.handle.resume(),
+            Effect::Resume(_) => entry.handle.resume().map_err(|e| e.to_string())?,
             _ => entry.handle.stop(),
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! A session never waits: what takes time (a bounded query, a preview, AWAIT) comes back as an [`Answer`] that the
 //! prompt or the script runs, because only they know what Ctrl-C means there.
 
+mod change;
 mod create;
 mod describe;
 mod function;
@@ -145,6 +146,8 @@ impl Session {
             Statement::InferSchema { name, limit } => self.infer_schema(&name, limit),
             Statement::Explain { extended, query } => self.explain(extended, &query),
             Statement::Control { action, target } => self.control(action, &target),
+            Statement::Crash { name, after } => self.crash(&name, after),
+            Statement::AlterQuery { name, query } => self.alter_query(&name, *query),
             Statement::Await { name, timeout } => self.wait(&name, timeout),
             Statement::Set { key, value, span } => self.set(key, value, span),
             Statement::Reset { key, span } => self.reset(key, span),
@@ -211,7 +214,10 @@ impl Session {
         };
         let mut notes = Vec::new();
         for entry in entries {
-            notes.push(control_one(action, &entry));
+            match (action, is_over(&entry)) {
+                (ControlAction::Resume, true) => notes.extend(self.resume_ended(&entry, target)?),
+                _ => notes.push(control_one(action, &entry)?),
+            }
         }
         if notes.is_empty() {
             notes.push("no query runs".to_string());
@@ -252,18 +258,22 @@ impl Outcome {
 /// How long STOP waits for the batch in flight before it lets it end by itself.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-fn control_one(action: ControlAction, entry: &Entry) -> String {
+fn control_one(action: ControlAction, entry: &Entry) -> Result<String, Diagnostic> {
     let name = entry.name.as_deref().unwrap_or("the query");
     if is_over(entry) {
-        return format!("{name} · ended already");
+        if action == ControlAction::Stop {
+            // What a failed query holds on to for RESUME, such as its connection, is let go.
+            entry.handle.forget();
+        }
+        return Ok(format!("{name} · ended already"));
     }
-    match action {
+    Ok(match action {
         ControlAction::Pause => {
             entry.handle.pause();
             format!("{name} · paused: RESUME {name} goes on from here")
         }
         ControlAction::Resume => {
-            entry.handle.resume();
+            entry.handle.resume()?;
             format!("{name} · running")
         }
         ControlAction::Stop => {
@@ -273,7 +283,7 @@ fn control_one(action: ControlAction, entry: &Entry) -> String {
                 None => format!("{name} · stops when its batch in flight is done"),
             }
         }
-    }
+    })
 }
 
 fn batches(handle: &QueryHandle) -> String {

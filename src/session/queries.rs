@@ -1,6 +1,7 @@
 //! The queries of a session: running, paused and ended ones, by name.
 
 use crate::engine::query::QueryHandle;
+use crate::lang::ast::StreamingQuery;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One query of the session.
@@ -14,6 +15,8 @@ pub struct Entry {
     pub statement: u64,
     /// Where its rows go, such as `console` or `memory(counts)`.
     pub sink: String,
+    /// The statement that started it.
+    pub definition: Arc<StreamingQuery>,
 }
 
 /// The list of queries, shared with whoever has to end them when a signal comes.
@@ -36,6 +39,7 @@ impl Queries {
         }
         list.entries.retain(|e| e.name.is_some() || !is_over(e));
         if let Some(name) = &entry.name {
+            list.entries.iter().filter(|e| e.is(name)).for_each(|e| e.handle.forget());
             list.entries.retain(|e| !e.is(name));
         }
         list.entries.push(entry);

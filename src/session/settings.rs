@@ -68,6 +68,24 @@ pub const SETTINGS: &[Setting] = &[
         "how the watermarks of several streams become one: the earliest (min) or the latest (max)",
     ),
     setting(
+        "spark.sql.streaming.checkpoint.sync",
+        "offsets",
+        Check::OneOf(&["offsets", "all", "none"]),
+        "what a checkpoint waits for: offsets (a power loss loses nothing), all, or none (a kill loses nothing)",
+    ),
+    setting(
+        "spark.sql.streaming.minBatchesToRetain",
+        "100",
+        Check::AtLeast(1),
+        "how many batches a checkpoint keeps what it needs to go back to",
+    ),
+    setting(
+        "spark.sql.streaming.stateStore.minDeltasForSnapshot",
+        "10",
+        Check::AtLeast(1),
+        "after how many changes of a partition a checkpoint merges them",
+    ),
+    setting(
         "spark.sql.streaming.numRecentProgressUpdates",
         "100",
         Check::AtLeast(1),

@@ -5,9 +5,10 @@ use super::queries::is_over;
 use super::system::SystemRows;
 use super::{Answer, Entry, Outcome, Session, Surface, unavailable};
 use crate::catalog::{MemoryDef, Relation};
+use crate::checkpoint::{Options, Sync};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::engine::eval::{EvalContext, bind};
-use crate::engine::query::{QuerySettings, QuerySpec, start};
+use crate::engine::query::{CheckpointSpec, KeptState, QuerySettings, QuerySpec, Takeover, kept_state, start};
 use crate::engine::sink::console::Screen;
 use crate::engine::sink::{self, Sink, SinkContext};
 use crate::engine::source;
@@ -21,7 +22,7 @@ use crate::plan::{self, FoldError, Reason, streaming};
 use crate::progress::guarantee::{self, Guarantee, Repeats, guarantee};
 use crate::progress::{OutputMode, Trigger};
 use crate::types::{Field, Value, quote_if_needed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A bounded query, ready to run on whichever thread.
 pub struct Bounded {
@@ -64,7 +65,7 @@ impl Session {
     /// A query with or without a stream in it.
     pub(super) fn query(&mut self, query: StreamingQuery) -> Result<Outcome, Diagnostic> {
         let (plan, warnings) = self.analyze(&query.query)?;
-        if plan.is_streaming() { self.streaming(query, plan, warnings) } else { self.once(&query, plan, warnings) }
+        if plan.is_streaming() { self.streaming(query, plan, warnings, None) } else { self.once(&query, plan, warnings) }
     }
 
     /// The plan of a query over the session's names.
@@ -82,6 +83,19 @@ impl Session {
     pub(super) fn plan_settings(&self) -> plan::Settings {
         let parameters = self.options.arguments.iter().cloned().collect();
         plan::Settings { zone: self.settings.zone(), parameters, system_tables: super::system::columns(self.queries.clone()) }
+    }
+
+    /// A checkpoint in a directory, with the session's settings.
+    fn checkpoint(&self, path: &str) -> CheckpointSpec {
+        let sync = match self.settings.get("spark.sql.streaming.checkpoint.sync").map(str::to_lowercase).as_deref() {
+            Some("all") => Sync::All,
+            Some("none") => Sync::None,
+            _ => Sync::Offsets,
+        };
+        let retain = self.settings.count("spark.sql.streaming.minBatchesToRetain") as u64;
+        let deltas = self.settings.count("spark.sql.streaming.stateStore.minDeltasForSnapshot") as u64;
+        let local = path.strip_prefix("file:").map_or(path.to_string(), |rest| format!("/{}", rest.trim_start_matches('/')));
+        CheckpointSpec { dir: local.into(), options: Options { sync, retain, deltas } }
     }
 
     fn query_settings(&self) -> QuerySettings {
@@ -159,10 +173,25 @@ impl Session {
         Ok(Outcome { warnings, ..Outcome::of(Answer::Bounded(Box::new(bounded))) })
     }
 
-    fn streaming(&mut self, query: StreamingQuery, plan: LogicalPlan, warnings: Vec<Diagnostic>) -> Result<Outcome, Diagnostic> {
-        if let Some((_, span)) = &query.checkpoint {
-            return Err(unavailable("CHECKPOINT", *span));
-        }
+    /// Starts a query that reads streams, where another stood if it takes that one's place.
+    pub(super) fn start_streaming(&mut self, query: StreamingQuery, taken: Option<Takeover>) -> Result<Outcome, Diagnostic> {
+        let (plan, warnings) = self.analyze(&query.query)?;
+        self.streaming(query, plan, warnings, taken)
+    }
+
+    /// What state a plan would keep, and what it reads.
+    pub(super) fn kept_state(&self, plan: &LogicalPlan, mode: OutputMode) -> Result<KeptState, Diagnostic> {
+        Ok(kept_state(plan, mode, &self.eval_context(), &self.resources, &self.options.clock)?)
+    }
+
+    fn streaming(
+        &mut self,
+        query: StreamingQuery,
+        plan: LogicalPlan,
+        warnings: Vec<Diagnostic>,
+        taken: Option<Takeover>,
+    ) -> Result<Outcome, Diagnostic> {
+        let definition = Arc::new(query.clone());
         let trigger = trigger_of(query.trigger.as_ref())?;
         let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), &query.query)?;
         mode_fits(mode, &query)?;
@@ -171,7 +200,13 @@ impl Session {
         }
         let columns = plan.columns();
         let name = query.name.as_ref().map(|n| n.name.clone());
-        let (sink, sink_name) = self.open_sink(query.sink.as_ref(), name.as_deref(), &columns, false)?;
+        let mut taken = taken;
+        let (sink, sink_name) = match (taken.as_mut().and_then(|t| t.sink_for(&columns)), &query.sink) {
+            (Some(own), Some(into)) => (own, into.format.name.to_lowercase()),
+            (Some(own), None) if self.options.surface == Surface::Prompt => (own, "screen".to_string()),
+            (Some(own), None) => (own, "console".to_string()),
+            (None, into) => self.open_sink(into.as_ref(), name.as_deref(), &columns, false)?,
+        };
         let guarantee = self.guarantee(&plan, mode, &sink_name, query.checkpoint.is_some());
         let spec = QuerySpec {
             name: name.clone(),
@@ -184,15 +219,19 @@ impl Session {
             clock: self.options.clock.clone(),
             eval: self.eval_context(),
             resources: self.resources.clone(),
+            checkpoint: query.checkpoint.as_ref().map(|(path, _)| self.checkpoint(path)),
+            taken,
         };
-        let handle = start(spec).map_err(|e| Diagnostic::from(e).at(query.span))?;
-        let entry = Entry { handle, name: name.clone(), statement: self.statement, sink: sink_name.clone() };
+        let handle = start(spec).map_err(|e| Diagnostic::from(e).at(query.checkpoint.as_ref().map_or(query.span, |(_, span)| *span)))?;
+        let recovery = handle.recovery();
+        let entry = Entry { handle, name: name.clone(), statement: self.statement, sink: sink_name.clone(), definition };
         self.queries.add(entry.clone());
         if let (Some(name), "memory") = (&name, sink_name.as_str()) {
             let fields = columns.into_iter().map(|c| Field::new(c.name, c.data_type)).collect();
             self.catalog.put(Relation::Memory(MemoryDef { name: name.clone(), columns: fields }));
         }
-        let notes = vec![announce(name.as_deref(), mode, why.as_deref(), trigger, &sink_name)];
+        let mut notes = vec![announce(name.as_deref(), mode, why.as_deref(), trigger, &sink_name)];
+        notes.extend(recovery);
         let answer = if name.is_some() { Answer::Started(entry) } else { Answer::Preview(entry) };
         Ok(Outcome { answer, notes, warnings })
     }

@@ -135,6 +135,8 @@ impl World {
             settings: QuerySettings::default(),
             clock,
             eval: context(),
+            checkpoint: None,
+            taken: None,
             resources: self.resources.clone(),
         };
         Ok((spec, batches))
@@ -360,7 +362,7 @@ fn pause_resume_and_abandon_are_heard() {
     handle.pause();
     wait_for("the pause", || state(&handle) == QueryState::Paused);
     write_file(&folder, 0, "json", &[r#"{"v":1}"#]);
-    handle.resume();
+    handle.resume().unwrap();
     wait_for("the batch", || seen.lock().unwrap().len() == 1);
     handle.abandon();
     assert_eq!(handle.wait(Some(DEADLINE)), Some(Ok(())));

@@ -5,7 +5,8 @@
 //! dropped, and counted, before they touch a group.
 
 use super::late::{LateNote, in_time};
-use super::{BatchContext, Flow, KeptRows, Operator, Task, run_each, waves};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, run_each, waves};
+use crate::checkpoint::Changes;
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
 use crate::engine::state::accumulator::Aggregate;
@@ -129,6 +130,7 @@ pub struct AggregateOperator {
     dropped: u64,
     /// Of the last batch.
     resources: Option<Resources>,
+    schema: Vec<String>,
 }
 
 impl AggregateOperator {
@@ -148,7 +150,54 @@ impl AggregateOperator {
             table.count_windows();
         }
         let ids = columns.iter().map(|c| c.id).collect();
-        Ok(AggregateOperator { preparation, table, ids, names: names(columns), emit, closes, bounded, dropped: 0, resources: None })
+        Ok(AggregateOperator {
+            preparation,
+            table,
+            ids,
+            names: names(columns),
+            emit,
+            closes,
+            bounded,
+            dropped: 0,
+            resources: None,
+            schema: Vec::new(),
+        })
+    }
+
+    /// With the lines that say what its state is made of.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Vec<String>) -> AggregateOperator {
+        self.schema = schema;
+        self
+    }
+}
+
+impl Kept for AggregateOperator {
+    fn schema(&self) -> Vec<String> {
+        self.schema.clone()
+    }
+
+    fn partitions(&self) -> usize {
+        self.table.partitions()
+    }
+
+    fn changes(&self, partition: usize, out: &mut Changes) {
+        self.table.changes(partition, out);
+    }
+
+    fn contents(&self, partition: usize, out: &mut Changes) {
+        self.table.contents(partition, out);
+    }
+
+    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
+        self.table.restore(partition, key, value)
+    }
+
+    fn restored(&mut self) -> Result<(), EngineError> {
+        match self.preparation.event_time {
+            Some((index, window)) => self.table.restored(|keys| expiry(&keys[index], window)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -194,6 +243,10 @@ impl Operator for AggregateOperator {
             expiry: listed.expiry,
         };
         Ok(self.table.listed(limit)?.into_iter().map(list).collect())
+    }
+
+    fn stored(&mut self) -> Option<&mut dyn Kept> {
+        if self.bounded { None } else { Some(self) }
     }
 
     fn state(&self) -> Option<StateOperatorProgress> {

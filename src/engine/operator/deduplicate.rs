@@ -5,11 +5,13 @@
 
 use super::aggregate::names;
 use super::late::{EventTime, LateNote, in_time};
-use super::{BatchContext, Flow, KeptRows, Operator, Task, run_each};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, run_each};
+use crate::checkpoint::Changes;
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, Cells, flag_series};
 use crate::engine::state::keys::KeyKind;
 use crate::engine::state::{Listed, Prepared, StateTable};
+use crate::engine::state_schema;
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::Column;
 use crate::progress::StateOperatorProgress;
@@ -93,6 +95,30 @@ impl Deduplicate {
     }
 }
 
+impl Kept for Deduplicate {
+    fn schema(&self) -> Vec<String> {
+        let within = self.keys.within.then(|| "within watermark".to_string());
+        let key = |(name, data_type): &(String, DataType)| state_schema::column("key", name, data_type);
+        self.names.iter().map(key).chain(within).collect()
+    }
+
+    fn partitions(&self) -> usize {
+        self.table.partitions()
+    }
+
+    fn changes(&self, partition: usize, out: &mut Changes) {
+        self.table.new_keys(partition, out);
+    }
+
+    fn contents(&self, partition: usize, out: &mut Changes) {
+        self.table.all_keys(partition, out);
+    }
+
+    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
+        self.table.restore_key(partition, key, value)
+    }
+}
+
 impl Operator for Deduplicate {
     fn name(&self) -> &'static str {
         "deduplicate"
@@ -123,6 +149,10 @@ impl Operator for Deduplicate {
 
     fn rollback(&mut self) {
         self.table.rollback();
+    }
+
+    fn stored(&mut self) -> Option<&mut dyn Kept> {
+        if self.bounded { None } else { Some(self) }
     }
 
     fn kept(&self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {

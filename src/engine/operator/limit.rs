@@ -1,6 +1,8 @@
 //! LIMIT and OFFSET: of each batch's whole result, or over the whole run of an append query.
 
-use super::{BatchContext, Flow, Operator, Task, run};
+use super::{BatchContext, Flow, Kept, Operator, Task, run};
+use crate::checkpoint::Changes;
+use crate::engine::state::stored::Stored;
 use crate::engine::{EngineError, Frame};
 
 /// Cuts rows.
@@ -48,5 +50,37 @@ impl Operator for Limit {
         if let Some(remaining) = &mut self.remaining {
             *remaining = self.staged;
         }
+    }
+
+    fn stored(&mut self) -> Option<&mut dyn Kept> {
+        if self.remaining.is_some() { Some(self) } else { None }
+    }
+}
+
+/// One entry: the rows that came out so far, so that a changed LIMIT counts on from there.
+impl Kept for Limit {
+    fn schema(&self) -> Vec<String> {
+        vec!["rows so far BIGINT".to_string()]
+    }
+
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    fn changes(&self, _: usize, out: &mut Changes) {
+        if self.remaining != Some(self.staged) {
+            out.put(|_, value| self.limit.unwrap_or(0).saturating_sub(self.staged).put(value));
+        }
+    }
+
+    fn contents(&self, _: usize, out: &mut Changes) {
+        let remaining = self.remaining.unwrap_or(0);
+        out.put(|_, value| self.limit.unwrap_or(0).saturating_sub(remaining).put(value));
+    }
+
+    fn restore(&mut self, _: usize, _: &[u8], mut value: &[u8]) -> Option<()> {
+        let so_far = u64::take(&mut value)?;
+        self.remaining = Some(self.limit?.saturating_sub(so_far));
+        Some(())
     }
 }

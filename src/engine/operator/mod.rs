@@ -22,6 +22,7 @@ pub mod watermark;
 pub mod window;
 
 use self::late::Latecomers;
+use crate::checkpoint::Changes;
 use crate::engine::clock::Clock;
 use crate::engine::eval::EvalContext;
 use crate::engine::{EngineError, Frame, Resources};
@@ -89,6 +90,10 @@ pub trait Operator: Send {
     fn commit(&mut self) {}
     /// The batch failed: back to what was before it.
     fn rollback(&mut self) {}
+    /// Its state, for a checkpoint; `None` for an operator without any that outlives a batch.
+    fn stored(&mut self) -> Option<&mut dyn Kept> {
+        None
+    }
     /// How far, in microseconds, rows that this operator puts out may lie behind the watermark of its input: the
     /// watermark of stateful operators above it is that much earlier.
     fn output_delay(&self) -> i64 {
@@ -117,6 +122,27 @@ pub struct KeptRows {
     pub columns: Vec<Series>,
     /// The watermark that takes each row away, in microseconds; `None`: none does.
     pub expiry: Vec<Option<i64>>,
+}
+
+/// An operator's state as keys and values in bytes, by partition: what a checkpoint keeps of it.
+pub trait Kept: Sync {
+    /// Lines that say what the state is made of: state goes on only in an operator with the same lines.
+    fn schema(&self) -> Vec<String>;
+    /// How many partitions there are.
+    fn partitions(&self) -> usize;
+    /// What the batch at hand changes in a partition; asked between `step` and `commit`.
+    fn changes(&self, partition: usize, out: &mut Changes);
+    /// Everything that a partition holds; asked between batches.
+    fn contents(&self, partition: usize, out: &mut Changes);
+    /// Takes an entry into an operator that has seen no batch; `None` for bytes of another kind.
+    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()>;
+    /// All entries are in.
+    ///
+    /// # Errors
+    /// A defect: keys that cannot be read.
+    fn restored(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// What an operator gives: its rows, and how many went in.

@@ -3,7 +3,8 @@
 use super::aggregate::{arguments, names};
 use super::late::{LateNote, in_time};
 use super::time_window::only;
-use super::{BatchContext, Flow, KeptRows, Operator, Step, Task, run_each};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Step, Task, run_each};
+use crate::checkpoint::Changes;
 use crate::engine::columns::struct_series;
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series, numbers};
@@ -120,6 +121,7 @@ pub struct SessionOperator {
     closes: bool,
     bounded: bool,
     dropped: u64,
+    schema: Vec<String>,
 }
 
 impl SessionOperator {
@@ -139,7 +141,14 @@ impl SessionOperator {
         let aggregates: Vec<&Aggregate> = keys.aggregates.iter().map(|(a, _, _)| a).collect();
         let table = SessionTable::new(&keys.kind, &aggregates, partitions, closes)?;
         let ids = columns.iter().map(|c| c.id).collect();
-        Ok(SessionOperator { keys, table, ids, names: names(columns), emit, closes, bounded, dropped: 0 })
+        Ok(SessionOperator { keys, table, ids, names: names(columns), emit, closes, bounded, dropped: 0, schema: Vec::new() })
+    }
+
+    /// With the lines that say what its state is made of.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Vec<String>) -> SessionOperator {
+        self.schema = schema;
+        self
     }
 
     fn frame(&self, output: SessionOutput) -> Result<Frame, EngineError> {
@@ -147,6 +156,28 @@ impl SessionOperator {
         columns.insert(self.keys.place, struct_series(spans.to_vec(), Some(rows), None)?);
         columns.extend(results);
         Ok(Frame::new(self.ids.clone(), columns, rows))
+    }
+}
+
+impl Kept for SessionOperator {
+    fn schema(&self) -> Vec<String> {
+        self.schema.clone()
+    }
+
+    fn partitions(&self) -> usize {
+        self.table.partitions()
+    }
+
+    fn changes(&self, partition: usize, out: &mut Changes) {
+        self.table.changes(partition, out);
+    }
+
+    fn contents(&self, partition: usize, out: &mut Changes) {
+        self.table.contents(partition, out);
+    }
+
+    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
+        self.table.restore(partition, key, value)
     }
 }
 
@@ -182,6 +213,10 @@ impl Operator for SessionOperator {
             Ok(KeptRows { operator: SESSION, partition, names: Arc::clone(&self.names), columns, expiry })
         };
         self.table.listed(limit)?.into_iter().enumerate().map(list).collect()
+    }
+
+    fn stored(&mut self) -> Option<&mut dyn Kept> {
+        if self.bounded { None } else { Some(self) }
     }
 
     fn state(&self) -> Option<StateOperatorProgress> {

@@ -251,6 +251,16 @@ impl Source for LineSource {
         Ok(())
     }
 
+    fn place(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    fn take_place(&mut self, of: &Cursor) {
+        if self.cursor.as_ref().is_some_and(|own| own.is_beside(of)) {
+            self.cursor = Some(of.fork(Arc::clone(&self.wake)));
+        }
+    }
+
     fn status(&self) -> SourceStatus {
         let queue = self.queue().status();
         let limits = self.queue().limits();

@@ -80,6 +80,14 @@ pub trait Source: Send {
         Ok(())
     }
 
+    /// Its place in a receiver's queue, if it has one: for a source that takes its place.
+    fn place(&self) -> Option<&queue::Cursor> {
+        None
+    }
+
+    /// Goes on in the place of another source over the same stream, after `restore`: lines that wait there are not lost.
+    fn take_place(&mut self, _of: &queue::Cursor) {}
+
     /// What a person would want to know of it: connected or not, buffered, dropped.
     fn status(&self) -> SourceStatus;
 

@@ -433,6 +433,22 @@ impl Cursor {
         self.queue.more_room();
     }
 
+    /// Another reader that begins at the first line which this one has not done with.
+    pub fn fork(&self, wake: Arc<Signal>) -> Cursor {
+        let mut state = self.queue.state();
+        state.joined += 1;
+        let id = state.joined;
+        let first = state.readers.iter().find(|r| r.id == self.id).map_or(state.next, |r| r.done);
+        state.readers.push(Reader { id, done: first, wake, tap: None });
+        drop(state);
+        Cursor { queue: Arc::clone(&self.queue), id, first }
+    }
+
+    /// Whether another reads from the same queue.
+    pub fn is_beside(&self, other: &Cursor) -> bool {
+        Arc::ptr_eq(&self.queue, &other.queue)
+    }
+
     /// The queue.
     pub fn queue(&self) -> &LineQueue {
         &self.queue

@@ -12,12 +12,15 @@
 use super::accumulator::{Accumulator, Aggregate, Updates};
 use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
+use super::stored::{self, Stored};
 use super::{Emit, TableStats};
+use crate::checkpoint::Changes;
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, number_series};
 use crate::engine::pool::Pool;
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
+use std::collections::HashSet;
 
 /// One frame's rows, ready to go into a table.
 pub struct SessionRows {
@@ -75,12 +78,12 @@ struct Partition {
     accumulators: Vec<Box<dyn Accumulator>>,
     expiry: Option<ExpiryIndex>,
     live: usize,
-    batch: Changes,
+    batch: Touched,
 }
 
 /// What the batch at hand did, so that it can be undone.
 #[derive(Default)]
-struct Changes {
+struct Touched {
     /// Parts of the lists of touched keys as they were.
     before: Vec<Before>,
     fresh_keys: Vec<u32>,
@@ -185,6 +188,32 @@ impl SessionTable {
         self.partitions.iter_mut().for_each(Partition::rollback);
     }
 
+    /// What the batch at hand changes in a partition, closed sessions included: by key and start.
+    pub fn changes(&self, partition: usize, out: &mut Changes) {
+        let p = &self.partitions[partition];
+        let closing: HashSet<u32> = p.batch.closing.iter().map(|(_, s)| s.slot).collect();
+        for Before { key, from, count, sessions } in &p.batch.before {
+            let after = &p.sessions[*key as usize][*from..from + count];
+            let gone = sessions.iter().filter(|s| after.binary_search_by_key(&s.start, |a| a.start).is_err());
+            gone.for_each(|s| out.remove(|bytes| p.write_key(*key, s.start, bytes)));
+            after.iter().filter(|s| !closing.contains(&s.slot)).for_each(|s| p.put(*key, *s, out));
+        }
+        p.batch.closing.iter().for_each(|(key, s)| out.remove(|bytes| p.write_key(*key, s.start, bytes)));
+    }
+
+    /// Every session of a partition.
+    pub fn contents(&self, partition: usize, out: &mut Changes) {
+        let p = &self.partitions[partition];
+        for (key, list) in (0..).zip(&p.sessions) {
+            list.iter().for_each(|s| p.put(key, *s, out));
+        }
+    }
+
+    /// Takes a session that `changes` or `contents` gave; `None` for bytes of another kind.
+    pub fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
+        self.partitions.get_mut(partition)?.restore(key, value)
+    }
+
     /// Figures of the batch, with closed sessions counted as gone.
     pub fn stats(&self) -> TableStats {
         let mut stats = TableStats { partitions: self.partitions.len() as u64, ..TableStats::default() };
@@ -209,12 +238,48 @@ impl Partition {
             accumulators: aggregates.iter().map(|a| a.accumulator()).collect::<Result<_, _>>()?,
             expiry: expires.then(ExpiryIndex::default),
             live: 0,
-            batch: Changes::default(),
+            batch: Touched::default(),
         })
     }
 
+    /// The key's bytes with their length, then the start.
+    fn write_key(&self, key: u32, start: i64, out: &mut Vec<u8>) {
+        let mut bytes = Vec::new();
+        self.keys.write_key(key, &mut bytes);
+        stored::put_bytes(&bytes, out);
+        out.extend_from_slice(&((start as u64) ^ (1 << 63)).to_be_bytes());
+    }
+
+    fn put(&self, key: u32, session: Session, out: &mut Changes) {
+        out.put(|bytes, value| {
+            self.write_key(key, session.start, bytes);
+            session.end.put(value);
+            self.accumulators.iter().for_each(|a| a.encode(session.slot, value));
+        });
+    }
+
+    fn restore(&mut self, mut bytes: &[u8], mut value: &[u8]) -> Option<()> {
+        let (key, _) = self.keys.insert_key(stored::take_bytes(&mut bytes)?)?;
+        let start = (u64::from_be_bytes(bytes.try_into().ok()?) ^ (1 << 63)) as i64;
+        let end = i64::take(&mut value)?;
+        self.sessions.resize_with(self.sessions.len().max(key as usize + 1), Vec::new);
+        self.owners.push((key, end));
+        let slot = self.owners.len() as u32 - 1;
+        for accumulator in &mut self.accumulators {
+            accumulator.grow(slot as usize + 1);
+            accumulator.decode(slot, &mut value)?;
+        }
+        let list = &mut self.sessions[key as usize];
+        list.insert(list.partition_point(|s| s.start < start), Session { start, end, slot });
+        self.live += 1;
+        if let Some(index) = &mut self.expiry {
+            index.extend(std::iter::once((end, slot)));
+        }
+        value.is_empty().then_some(())
+    }
+
     fn update(&mut self, index: usize, batches: &[SessionRows]) -> Result<(), EngineError> {
-        self.batch = Changes::default();
+        self.batch = Touched::default();
         let mut places = self.places(index, batches)?;
         places.sort_unstable_by_key(|p| (p.key, p.start, p.batch, p.row));
         let mut work = Work { rows: vec![Vec::new(); batches.len()], ..Work::default() };

@@ -14,14 +14,16 @@ use super::accumulator::{Accumulator, Aggregate, Updates};
 use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
 use super::slots::Slots;
+use super::stored::Stored;
 use super::windows::WindowCounts;
+use crate::checkpoint::Changes;
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Cells};
 use crate::engine::pool::Pool;
 use crate::progress::StateOperatorProgress;
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// One frame's rows, ready to go into a table: everything that needs no state is done.
 pub struct Prepared {
@@ -105,6 +107,8 @@ struct Partition {
     changed: Vec<u32>,
     /// Those that are new.
     fresh: Vec<u32>,
+    /// When each of them closes, where groups do.
+    fresh_times: Vec<Option<i64>>,
     /// Of tables of windows.
     windows: Option<WindowCounts>,
     /// When those close, on their way into the index.
@@ -244,6 +248,89 @@ impl StateTable {
         Ok(fresh)
     }
 
+    /// What the batch at hand changes in a partition, closed groups included.
+    pub fn changes(&self, partition: usize, out: &mut Changes) {
+        let p = &self.partitions[partition];
+        let closing: HashSet<u32> = p.closing.iter().map(|(_, slot)| *slot).collect();
+        p.changed.iter().filter(|slot| !closing.contains(slot)).for_each(|slot| p.put(*slot, out));
+        closing.iter().for_each(|slot| out.remove(|key| p.keys.write_key(*slot, key)));
+    }
+
+    /// What a batch of [`StateTable::upsert_new`] calls changes in a partition: new keys, each with its time.
+    pub fn new_keys(&self, partition: usize, out: &mut Changes) {
+        let p = &self.partitions[partition];
+        let closing: HashSet<u32> = p.closing.iter().map(|(_, slot)| *slot).collect();
+        for (at, slot) in p.fresh.iter().enumerate().filter(|(_, slot)| !closing.contains(slot)) {
+            let time = p.fresh_times.get(at).copied().flatten();
+            out.put(|key, value| {
+                p.keys.write_key(*slot, key);
+                time.put(value);
+            });
+        }
+        closing.iter().for_each(|slot| out.remove(|key| p.keys.write_key(*slot, key)));
+    }
+
+    /// Every key of a partition with its time.
+    pub fn all_keys(&self, partition: usize, out: &mut Changes) {
+        let p = &self.partitions[partition];
+        let slots: Vec<u32> = (0..p.stamps.len() as u32).filter(|slot| p.stamps[*slot as usize] != 0).collect();
+        for (slot, time) in slots.iter().zip(p.times(&slots)) {
+            out.put(|key, value| {
+                p.keys.write_key(*slot, key);
+                time.put(value);
+            });
+        }
+    }
+
+    /// Takes a key that `new_keys` or `all_keys` gave; `None` for bytes of another kind.
+    pub fn restore_key(&mut self, partition: usize, key: &[u8], mut value: &[u8]) -> Option<()> {
+        self.restore(partition, key, &[])?;
+        let time = <Option<i64> as Stored>::take(&mut value)?;
+        let p = &mut self.partitions[partition];
+        let (slot, _) = p.keys.insert_key(key)?;
+        if let (Some(heap), Some(time)) = (&mut p.expiry, time) {
+            heap.extend(std::iter::once((time, slot)));
+        }
+        value.is_empty().then_some(())
+    }
+
+    /// Every group of a partition.
+    pub fn contents(&self, partition: usize, out: &mut Changes) {
+        let p = &self.partitions[partition];
+        (0..p.stamps.len() as u32).filter(|slot| p.stamps[*slot as usize] != 0).for_each(|slot| p.put(slot, out));
+    }
+
+    /// Takes a group that `changes` or `contents` gave; `None` for bytes of another kind.
+    pub fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
+        let p = self.partitions.get_mut(partition)?;
+        let (slot, new) = p.keys.insert_key(key)?;
+        let at = slot as usize;
+        p.stamps.grow(at + 1, &0);
+        p.stamps[at] = p.stamp;
+        p.live += usize::from(new);
+        let mut rest = value;
+        for accumulator in &mut p.accumulators {
+            accumulator.grow(at + 1);
+            accumulator.decode(slot, &mut rest)?;
+        }
+        rest.is_empty().then_some(())
+    }
+
+    /// All groups are back; `expiry` gives from key columns when each closes.
+    pub fn restored(&mut self, expiry: impl Fn(&[Series]) -> Result<Series, EngineError>) -> Result<(), EngineError> {
+        for p in &mut self.partitions {
+            let Some(heap) = &mut p.expiry else { continue };
+            let slots: Vec<u32> = (0..p.stamps.len() as u32).filter(|slot| p.stamps[*slot as usize] != 0).collect();
+            let times = expiry(&p.keys.columns(&slots)?)?;
+            let times = access::numbers::<i64>(&times)?;
+            heap.extend(slots.iter().enumerate().filter_map(|(row, slot)| times.at(row).map(|t| (t, *slot))));
+            if let Some(windows) = &mut p.windows {
+                (0..slots.len()).filter_map(|row| times.at(row)).for_each(|end| windows.open(end));
+            }
+        }
+        Ok(())
+    }
+
     /// Starts a batch.
     pub fn begin(&mut self) {
         let global = self.global;
@@ -263,6 +350,7 @@ impl Partition {
             expiry: expires.then(ExpiryIndex::default),
             changed: Vec::new(),
             fresh: Vec::new(),
+            fresh_times: Vec::new(),
             windows: None,
             pending: Vec::new(),
             kept: Vec::new(),
@@ -276,6 +364,13 @@ impl Partition {
             partition.accumulators.iter_mut().for_each(|a| a.grow(1));
         }
         Ok(partition)
+    }
+
+    fn put(&self, slot: u32, out: &mut Changes) {
+        out.put(|key, value| {
+            self.keys.write_key(slot, key);
+            self.accumulators.iter().for_each(|a| a.encode(slot, value));
+        });
     }
 
     fn begin(&mut self, global: bool) {
@@ -292,6 +387,7 @@ impl Partition {
     /// There is nothing to undo.
     fn forget(&mut self) {
         self.fresh.clear();
+        self.fresh_times.clear();
         self.pending.clear();
         self.kept.clear();
         self.saved.clear();
@@ -339,6 +435,7 @@ impl Partition {
         self.live += first.len();
         if let (true, Some(expiry)) = (self.expiry.is_some(), &batch.expiry) {
             let times = access::numbers::<i64>(expiry)?;
+            self.fresh_times.extend(first.iter().map(|row| times.at(*row as usize)));
             let new = self.fresh[known..].iter().zip(&first);
             self.pending.extend(new.filter_map(|(slot, row)| times.at(*row as usize).map(|t| (t, *slot))));
             if let Some(windows) = &mut self.windows {

@@ -3,8 +3,8 @@
 use super::query::query;
 use super::{bracketed, expr, ident, text};
 use crate::lang::ast::{
-    ColumnDef, ControlAction, CreateFunction, CreateSource, Describe, FunctionBody, OptionDef, OutputModeDef, RelationKind, Returns,
-    ShowKind, SinkDef, Statement, StreamingQuery, Target, TriggerDef,
+    ColumnDef, ControlAction, CrashAfter, CreateFunction, CreateSource, Describe, FunctionBody, OptionDef, OutputModeDef, RelationKind,
+    Returns, ShowKind, SinkDef, Statement, StreamingQuery, Target, TriggerDef,
 };
 use crate::lang::keywords::quote_name;
 use std::fmt::Write;
@@ -49,6 +49,22 @@ pub(super) fn statement(out: &mut String, statement: &Statement) {
             streaming_query(out, inner);
         }
         Statement::Control { action, target } => control(out, *action, target),
+        Statement::Crash { name, after } => {
+            out.push_str("CRASH ");
+            ident(out, name);
+            out.push_str(match after {
+                None => "",
+                Some(CrashAfter::Offsets) => " AFTER OFFSETS",
+                Some(CrashAfter::Sink) => " AFTER SINK",
+                Some(CrashAfter::State) => " AFTER STATE",
+            });
+        }
+        Statement::AlterQuery { name, query: inner } => {
+            out.push_str("ALTER QUERY ");
+            ident(out, name);
+            out.push_str(" AS ");
+            query(out, inner);
+        }
         Statement::Await { name, timeout } => {
             out.push_str("AWAIT ");
             ident(out, name);

@@ -13,12 +13,14 @@ mod partition;
 
 use self::partition::Partition;
 use super::late::{EventTime, LateNote, in_time};
-use super::{BatchContext, Flow, KeptRows, Operator, Task, waves};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, waves};
+use crate::checkpoint::Changes;
 use crate::engine::columns::{null_series, repeated, series_of};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
 use crate::engine::pool::Pool;
 use crate::engine::state::keys::{KeyBatch, KeyKind};
+use crate::engine::state_schema;
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::JoinKind;
@@ -179,6 +181,35 @@ fn column(frame: &Frame, id: ColumnId) -> Result<Series, EngineError> {
     frame.column(id).cloned().ok_or_else(|| EngineError::internal("a column of a join is missing"))
 }
 
+impl Kept for StreamJoin {
+    fn schema(&self) -> Vec<String> {
+        let mut lines = vec![format!("join {:?}", self.shape.kind)];
+        for (name, side) in ["left", "right"].iter().zip(&self.shape.sides) {
+            lines.extend(side.keys.iter().map(|k| format!("{name} key {}", k.data_type().sql())));
+            lines.extend(
+                side.kept.iter().enumerate().map(|(at, (_, data_type))| state_schema::column(name, &side.names[at + 1].0, data_type)),
+            );
+        }
+        lines
+    }
+
+    fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    fn changes(&self, partition: usize, out: &mut Changes) {
+        self.partitions[partition].changes(out);
+    }
+
+    fn contents(&self, partition: usize, out: &mut Changes) {
+        self.partitions[partition].contents(out);
+    }
+
+    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
+        self.partitions.get_mut(partition)?.restore(key, value)
+    }
+}
+
 impl Operator for StreamJoin {
     fn name(&self) -> &'static str {
         "join"
@@ -221,6 +252,10 @@ impl Operator for StreamJoin {
 
     fn rollback(&mut self) {
         self.partitions.iter_mut().for_each(Partition::rollback);
+    }
+
+    fn stored(&mut self) -> Option<&mut dyn Kept> {
+        Some(self)
     }
 
     /// Rows that come out are at least as late as what the state still holds of either side.

@@ -9,19 +9,25 @@
 //! stay in place, and `rollback` takes out what the batch put in.
 
 use super::{Prepared, Shape};
+use crate::checkpoint::Changes;
 use crate::engine::eval::access::{self, Cells, Numbers};
 use crate::engine::operator::BatchContext;
 use crate::engine::state::expiry::ExpiryIndex;
 use crate::engine::state::keys::{KeyKind, Keys};
 use crate::engine::state::rows::RowStore;
 use crate::engine::state::slots::Slots;
+use crate::engine::state::stored::{self, Stored};
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::JoinKind;
 use polars::prelude::{ChunkFilter, IdxCa, PlSmallStr, Series};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Ends a chain.
 const NONE: u32 = u32::MAX;
+
+/// Kinds of entries in a checkpoint: a row, and that a row found a partner after the batch that brought it.
+const ROW: u8 = 0;
+const MATCHED: u8 = 1;
 
 /// Pairs are looked at in lots of about this many, so that a key with many rows on both sides takes no more
 /// memory than its result.
@@ -38,10 +44,15 @@ struct Kept {
     previous: Slots<u32>,
     /// By row: whether it had a partner. Empty where nobody asks.
     matched: Slots<bool>,
+    /// By row: its number, which it keeps over restarts; older rows have lower ones.
+    ids: Vec<u64>,
+    next_id: u64,
     expiry: Option<ExpiryIndex>,
     live: usize,
     /// Of the batch at hand.
     added: Vec<u32>,
+    /// When each of them expires.
+    added_times: Vec<Option<i64>>,
     first_matched: Vec<u32>,
     expired: Vec<(i64, u32)>,
 }
@@ -74,9 +85,12 @@ impl Kept {
             next: Slots::default(),
             previous: Slots::default(),
             matched: Slots::default(),
+            ids: Vec::new(),
+            next_id: 0,
             expiry: spec.expiry.as_ref().map(|_| ExpiryIndex::default()),
             live: 0,
             added: Vec::new(),
+            added_times: Vec::new(),
             first_matched: Vec::new(),
             expired: Vec::new(),
         }
@@ -89,14 +103,11 @@ impl Kept {
         for list in [&mut self.keys, &mut self.next, &mut self.previous] {
             list.grow(total, &NONE);
         }
+        self.ids.resize(total, 0);
         for (slot, key) in slots.iter().zip(keys) {
-            let head = std::mem::replace(&mut self.heads[*key as usize], *slot);
-            self.keys[*slot as usize] = *key;
-            self.next[*slot as usize] = head;
-            self.previous[*slot as usize] = NONE;
-            if head != NONE {
-                self.previous[head as usize] = *slot;
-            }
+            self.link(*slot, *key);
+            self.ids[*slot as usize] = self.next_id;
+            self.next_id += 1;
         }
         if let Some(matched) = matched {
             self.matched.grow(total, &false);
@@ -104,11 +115,43 @@ impl Kept {
         }
         if let (Some(index), Some(times)) = (&mut self.expiry, &batch.expiry) {
             let times = access::numbers::<i64>(times)?;
-            index.extend(rows.iter().zip(&slots).filter_map(|(row, slot)| times.at(*row as usize).map(|t| (t, *slot))));
+            self.added_times.extend(rows.iter().map(|row| times.at(*row as usize)));
+            let added = &self.added_times[self.added_times.len() - rows.len()..];
+            index.extend(added.iter().zip(&slots).filter_map(|(time, slot)| time.map(|t| (t, *slot))));
+        } else {
+            self.added_times.resize(self.added_times.len() + rows.len(), None);
         }
         self.live += slots.len();
         self.added.extend_from_slice(&slots);
         Ok(())
+    }
+
+    /// Puts a row at the head of its key's chain.
+    fn link(&mut self, slot: u32, key: u32) {
+        let head = std::mem::replace(&mut self.heads[key as usize], slot);
+        self.keys[slot as usize] = key;
+        self.next[slot as usize] = head;
+        self.previous[slot as usize] = NONE;
+        if head != NONE {
+            self.previous[head as usize] = slot;
+        }
+    }
+
+    fn write_id(&self, slot: u32, side: usize, kind: u8, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[side as u8, kind]);
+        out.extend_from_slice(&self.ids[slot as usize].to_be_bytes());
+    }
+
+    fn put(&self, keys: &Keys, side: usize, slot: u32, time: Option<i64>, out: &mut Changes) {
+        out.put(|id, value| {
+            self.write_id(slot, side, ROW, id);
+            let mut key = Vec::new();
+            keys.write_key(self.keys[slot as usize], &mut key);
+            stored::put_bytes(&key, value);
+            time.put(value);
+            (self.matched.len() > slot as usize && self.matched[slot as usize]).put(value);
+            self.rows.write_row(slot, value);
+        });
     }
 
     /// Takes rows out of their chains; `emptied` learns of keys whose chain on this side ends with that.
@@ -134,6 +177,7 @@ impl Kept {
 
     fn begin(&mut self) {
         self.added.clear();
+        self.added_times.clear();
         self.first_matched.clear();
         self.expired.clear();
     }
@@ -412,6 +456,83 @@ impl Partition {
         }
         let columns = (0..shape.sides[side].kept.len()).map(|at| kept.rows.gather(at, &slots)).collect::<Result<_, _>>()?;
         Ok((columns, times))
+    }
+
+    /// What the batch at hand changes. A row is an entry; that it found its first partner later is another one.
+    pub(super) fn changes(&self, out: &mut Changes) {
+        for (side, kept) in self.sides.iter().enumerate() {
+            let expired: HashSet<u32> = kept.expired.iter().map(|(_, slot)| *slot).collect();
+            for (slot, time) in kept.added.iter().zip(&kept.added_times).filter(|(slot, _)| !expired.contains(slot)) {
+                kept.put(&self.keys, side, *slot, *time, out);
+            }
+            for slot in kept.first_matched.iter().filter(|slot| !expired.contains(slot)) {
+                out.put(|id, _| kept.write_id(*slot, side, MATCHED, id));
+            }
+            for slot in &expired {
+                out.remove(|id| kept.write_id(*slot, side, ROW, id));
+                if self.marks {
+                    out.remove(|id| kept.write_id(*slot, side, MATCHED, id));
+                }
+            }
+        }
+    }
+
+    /// Every row.
+    pub(super) fn contents(&self, out: &mut Changes) {
+        for (side, kept) in self.sides.iter().enumerate() {
+            let times: HashMap<u32, i64> = kept.expiry.iter().flat_map(ExpiryIndex::iter).map(|(time, slot)| (slot, time)).collect();
+            let mut slots: Vec<u32> = Vec::with_capacity(kept.live);
+            for head in kept.heads.iter() {
+                let mut slot = *head;
+                while slot != NONE {
+                    slots.push(slot);
+                    slot = kept.next[slot as usize];
+                }
+            }
+            slots.sort_unstable_by_key(|slot| kept.ids[*slot as usize]);
+            slots.iter().for_each(|slot| kept.put(&self.keys, side, *slot, times.get(slot).copied(), out));
+        }
+    }
+
+    /// Takes an entry that `changes` or `contents` gave. Entries come in the order of their keys: rows by age, then what
+    /// found a partner.
+    pub(super) fn restore(&mut self, id: &[u8], mut value: &[u8]) -> Option<()> {
+        let ([side, kind], id) = id.split_first_chunk::<2>()?;
+        let id = u64::from_be_bytes(id.try_into().ok()?);
+        let kept = self.sides.get_mut(usize::from(*side))?;
+        if *kind == MATCHED {
+            // Into an empty store rows go by age, so that their slots are in the order of their numbers.
+            let slot = kept.ids.binary_search(&id).ok()?;
+            if slot >= kept.matched.len() {
+                return None;
+            }
+            kept.matched[slot] = true;
+            return value.is_empty().then_some(());
+        }
+        let (key, _) = self.keys.insert_key(stored::take_bytes(&mut value)?)?;
+        let time = <Option<i64> as Stored>::take(&mut value)?;
+        let matched = bool::take(&mut value)?;
+        let slots = self.keys.slots();
+        self.sides.iter_mut().for_each(|s| s.heads.grow(slots.max(s.heads.len()), &NONE));
+        let kept = &mut self.sides[usize::from(*side)];
+        let slot = kept.rows.put_row(&mut value)?;
+        let total = kept.rows.slots();
+        for list in [&mut kept.keys, &mut kept.next, &mut kept.previous] {
+            list.grow(total, &NONE);
+        }
+        kept.ids.resize(total, 0);
+        kept.ids[slot as usize] = id;
+        kept.next_id = kept.next_id.max(id + 1);
+        kept.link(slot, key);
+        if self.marks {
+            kept.matched.grow(total, &false);
+            kept.matched[slot as usize] = matched;
+        }
+        if let (Some(index), Some(time)) = (&mut kept.expiry, time) {
+            index.extend(std::iter::once((time, slot)));
+        }
+        kept.live += 1;
+        value.is_empty().then_some(())
     }
 
     pub(super) fn figures(&self) -> Figures {
