@@ -94,7 +94,8 @@ fn statements_survive_formatting() {
         ("RESET a-b.c", "RESET `a-b`.c"),
         ("SOURCE 'a.sql'", "SOURCE 'a.sql'"),
         ("STEP q 3", "STEP"),
-        ("ALTER QUERY q AS SELECT 1", "ALTER QUERY"),
+        ("ALTER QUERY q AS SELECT 1", "ALTER QUERY q AS SELECT 1"),
+        ("crash q after sink", "CRASH q AFTER SINK"),
         ("INFER SCHEMA FROM STREAM s LIMIT 10", "INFER SCHEMA FROM s LIMIT 10"),
         ("EXPORT q TO 'x.py'", "EXPORT"),
     ] {

@@ -24,6 +24,8 @@ mod queries_spark;
 mod query_tables;
 mod queue;
 mod rate;
+mod recovery;
+mod recovery_kill;
 mod render_json;
 mod session_run;
 mod session_samples;
