@@ -4,9 +4,13 @@
 //! million events in ten files, one file a batch), runs each shape in turn with polars (through Python, where
 //! `python3`, or `$BENCH_PYTHON`, has polars), and prints medians: rows/s, the ratio to polars, and where
 //! a batch's time goes. `-- socket` prints lines per second from a loopback socket, without and with its write-ahead log.
+//! After the shapes come single functions (`-- functions` for them alone, see `functions.rs`).
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 #![expect(clippy::disallowed_methods, reason = "whole processes are timed from outside, with the machine's clock")]
+
+#[path = "functions.rs"]
+mod functions;
 
 use eddyline::engine::clock::SystemClock;
 use eddyline::engine::sink::console::{Format, Output};
@@ -258,6 +262,9 @@ fn planning() {
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    if let Some((_, names)) = wanted.split_first().filter(|(first, _)| *first == "functions") {
+        return functions::print(names);
+    }
     let root: PathBuf = std::env::temp_dir().join("eddyline-bench");
     if wanted.is_empty() || wanted.iter().any(|w| w == "planning") {
         planning();
@@ -297,5 +304,8 @@ fn main() {
     }
     if wanted.is_empty() || wanted.iter().any(|w| w == "socket") {
         socket::run(&root);
+    }
+    if wanted.is_empty() {
+        functions::print(&[]);
     }
 }

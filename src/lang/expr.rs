@@ -1,6 +1,6 @@
 //! Expressions, by Spark's precedence: OR, AND, NOT, predicates, comparisons, `|`, `^`, `&`, shifts, `+ - ||`, `* / % DIV`, signs.
 
-use super::ast::{BinaryOp, Expr, ExprKind, Ident, Interval, LikeKind, LikeQuantifier, Query, UnaryOp};
+use super::ast::{Argument, BinaryOp, Call, Expr, ExprKind, Ident, Interval, LikeKind, LikeQuantifier, Query, UnaryOp};
 use super::call;
 use super::error::SyntaxError;
 use super::input::{Expected, In, Parsed, Trouble, any_name, comma_list, is_name, name, parenthesised_list, said, sign, word, words};
@@ -351,7 +351,7 @@ fn keyword_expression(i: In<'_>, keyword: K) -> Option<Parsed<'_, Expr>> {
         K::CAST | K::TRY_CAST if opens => Some(cast(i, keyword == K::TRY_CAST)),
         K::EXISTS if opens && select::begins_query(i.skip(2)) => Some(exists(i)),
         K::DATE | K::TIMESTAMP | K::TIMESTAMP_NTZ | K::TIMESTAMP_LTZ | K::X if text_follows => Some(typed_literal(i, keyword)),
-        K::TIME if text_follows => Some(said(SyntaxError::UnsupportedType { name: "TIME".into(), span: i.peek().span })),
+        K::TIME if text_follows => Some(time_literal(i)),
         K::INTERVAL if begins_interval(i) => Some(interval_literal(i)),
         _ if opens => call::keyword_call(i, keyword),
         _ => None,
@@ -367,6 +367,29 @@ fn number(i: In<'_>, negative: bool) -> Parsed<'_, Expr> {
         Ok((value, data_type)) => Ok((rest, Expr { kind: ExprKind::Literal(value, data_type), span })),
         Err(error) => said(*error),
     }
+}
+
+/// `TIME'…'`: a call of `time`, for there is no type TIME; only functions that make timestamps take it.
+///
+/// EBNF: `typed_literal`
+#[inline(never)]
+fn time_literal(i: In<'_>) -> Parsed<'_, Expr> {
+    let (rest, text) = literal::string(i.next())?;
+    let span = rest.span_since(i);
+    if literal::parse_time_text(&text).is_none() {
+        return said(SyntaxError::InvalidTypedLiteral { kind: "TIME", text, span });
+    }
+    let value = Expr { kind: ExprKind::Literal(Value::String(text), DataType::String), span };
+    let call = Call {
+        name: Ident { name: "time".to_string(), span },
+        distinct: false,
+        args: vec![Argument { name: None, value }],
+        filter: None,
+        ignore_nulls: None,
+        within_group: Vec::new(),
+        over: None,
+    };
+    Ok((rest, Expr { kind: ExprKind::Call(Box::new(call)), span }))
 }
 
 /// `DATE'…'`, `TIMESTAMP'…'`, `X'…'`

@@ -282,6 +282,19 @@ fn valid_zone(zone: &str) -> Option<&str> {
     good.then_some(zone)
 }
 
+/// The microseconds since midnight of `10:30`, `6:30:45.887`; `None` of anything else.
+pub fn parse_time_text(text: &str) -> Option<i64> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = clock.split(':').map(|p| if (1..=2).contains(&p.len()) { p.parse::<u8>().ok() } else { None });
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next().unwrap_or(Some(0))?);
+    let digits = fraction.len() <= 6 && fraction.bytes().all(|b| b.is_ascii_digit());
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 || !digits {
+        return None;
+    }
+    let micros: i64 = format!("{fraction:0<6}").parse().ok()?;
+    Some(((i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second)) * 1_000_000 + micros)
+}
+
 /// The value of `kind'text'`, where `kind` is DATE, TIMESTAMP_NTZ or X.
 pub(super) fn typed(kind: &'static str, text: &str, span: Span) -> Result<(Value, DataType), Box<SyntaxError>> {
     let invalid = || Box::new(SyntaxError::InvalidTypedLiteral { kind, text: text.to_string(), span });

@@ -3,7 +3,7 @@
 //! The rules are those of Spark's ANSI mode (`AnsiTypeCoercion`, `DecimalPrecision`).
 
 use crate::plan::expr::Expr;
-use crate::plan::functions::Accepts;
+use crate::plan::functions::{Accepts, DataTypeConst as T};
 use crate::types::{DataType, DayTimeField, Field};
 
 /// Where a numeric type stands among the others: the greater holds the smaller.
@@ -51,6 +51,24 @@ pub(crate) fn tightest(a: &DataType, b: &DataType) -> Option<DataType> {
     })
 }
 
+/// The type that an array's elements and a value beside them become: only what loses no digit is widened, except that
+/// an integer beside a FLOAT is one.
+pub(crate) fn narrowest(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::*;
+    match (a, b) {
+        (a, b) if a == b => Some(a.clone()),
+        (Float, t) | (t, Float) if t.is_integral() => Some(Float),
+        (Decimal(p, s), t) | (t, Decimal(p, s)) if t.is_integral() => {
+            let (digits, _) = t.as_decimal()?;
+            (p - s >= digits).then_some(Decimal(*p, *s))
+        }
+        (Decimal(..), Void) | (Void, Decimal(..)) => tightest(a, b),
+        (Decimal(..), _) | (_, Decimal(..)) => None,
+        (Array(x), Array(y)) => Some(DataType::array(narrowest(x, y)?)),
+        _ => tightest(a, b),
+    }
+}
+
 /// The type that both become in CASE, coalesce, IN, UNION and comparisons: strings follow the other side.
 pub(crate) fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType::*;
@@ -62,6 +80,7 @@ pub(crate) fn common(a: &DataType, b: &DataType) -> Option<DataType> {
             t if t.is_interval() => None,
             t if t.is_integral() => Some(BigInt),
             Float | Double | Decimal(..) => Some(Double),
+            t if t.is_interval() => None,
             t if t.is_atomic() => Some(t.clone()),
             _ => None,
         },
@@ -215,8 +234,9 @@ pub(crate) fn accepted(accepts: Accepts, found: &DataType) -> Option<DataType> {
         }
         Accepts::Binary => matches!(found, Binary | String | Void).then_some(Binary),
         Accepts::Boolean => matches!(found, Boolean | Void | String).then_some(Boolean),
-        Accepts::SmallerInt | Accepts::ConstantInt => numbers(Int),
-        Accepts::Int if found.is_numeric() => Some(Int),
+        Accepts::SmallerInt => numbers(Int),
+        Accepts::Int | Accepts::ConstantInt if found.is_numeric() => Some(Int),
+        Accepts::ConstantInt => numbers(Int),
         Accepts::Int => numbers(Int),
         Accepts::BigInt if found.is_numeric() => Some(BigInt),
         Accepts::BigInt => numbers(BigInt),
@@ -234,9 +254,39 @@ pub(crate) fn accepted(accepts: Accepts, found: &DataType) -> Option<DataType> {
             Void | String => Some(Double),
             t => t.is_numeric().then(|| t.clone()),
         },
+        Accepts::Number => match found {
+            Void => Some(Double),
+            t => t.is_numeric().then(|| t.clone()),
+        },
         Accepts::NumericOrInterval => match found {
             Void | String => Some(Double),
+            CalendarInterval => None,
             t => (t.is_numeric() || t.is_interval()).then(|| t.clone()),
+        },
+        Accepts::Signed => match found {
+            Void | String => Some(Double),
+            t => (t.is_numeric() || t.is_interval()).then(|| t.clone()),
+        },
+        Accepts::Measurable => match found {
+            Void | String => Some(Double),
+            CalendarInterval => None,
+            t => (t.is_numeric() || t.is_interval() || t.is_datetime()).then(|| t.clone()),
+        },
+        Accepts::AnsiInterval => match found {
+            YearMonthInterval(..) | DayTimeInterval(..) => Some(found.clone()),
+            Void => Some(DataType::DAY_TO_SECOND),
+            _ => None,
+        },
+        Accepts::Exact(types) => match found {
+            Void => types.first().map(|t| t.data_type()),
+            found => types.iter().map(|t| t.data_type()).find(|t| t == found),
+        },
+        Accepts::WidenedInt => matches!(found, Int | SmallInt | TinyInt | Void).then_some(Int),
+        Accepts::ExactConstantInt => (*found == Int).then_some(Int),
+        Accepts::Spellable => match found {
+            Binary | String => Some(found.clone()),
+            t if t.is_numeric() => Some(t.clone()),
+            t => atomic_text(t),
         },
         Accepts::Date => matches!(found, Date | Timestamp | TimestampNtz | String | Void).then_some(Date),
         Accepts::Timestamp => matches!(found, Date | Timestamp | TimestampNtz | String | Void).then_some(Timestamp),
@@ -298,7 +348,23 @@ pub(crate) fn wanted(accepts: Accepts) -> &'static str {
         Accepts::Integral => "a whole number",
         Accepts::Double => "a DOUBLE",
         Accepts::Numeric => "a number",
-        Accepts::NumericOrInterval => "a number or an INTERVAL",
+        Accepts::Number => "a number",
+        Accepts::NumericOrInterval | Accepts::Signed => "a number or an INTERVAL",
+        Accepts::Measurable => "a number, a DATE, a TIMESTAMP or an INTERVAL",
+        Accepts::AnsiInterval => "an INTERVAL of one unit or of neighbouring units",
+        Accepts::Exact(types) => match types {
+            [T::String] => "a STRING",
+            [T::Boolean] => "BOOLEAN",
+            [T::Date] => "a DATE",
+            [T::Float] => "a FLOAT",
+            [T::FloatArray] => "an ARRAY<FLOAT>",
+            [T::StringArray] => "an ARRAY<STRING>",
+            [T::Timestamp, ..] => "a TIMESTAMP",
+            [T::String, T::Date, ..] => "a STRING, DATE or TIMESTAMP",
+            _ => "a whole number",
+        },
+        Accepts::WidenedInt | Accepts::ExactConstantInt => "an INT",
+        Accepts::Spellable => "a number, BINARY or STRING",
         Accepts::Date => "a DATE",
         Accepts::Timestamp | Accepts::AnyTimestamp => "a TIMESTAMP",
         Accepts::Ordered => "of a type that has an order",

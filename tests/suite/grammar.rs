@@ -255,6 +255,7 @@ impl Writer<'_> {
             "DURATION_TEXT" => &["'2 seconds'", "'500 milliseconds'", "'1 minute 30 seconds'"],
             "RANGE_TEXT" => &["'1-2'", "'0-11'"],
             "DATE_TEXT" => &["'2024-02-29'", "'1999-1-2'"],
+            "TIME_TEXT" => &["'6:30:45.887'", "'23:59'"],
             "TIMESTAMP_TEXT" => &["'2024-02-29 01:02:03'", "'2024-02-29'"],
             "HEX_TEXT" => &["'6869'", "''"],
             "HINT" => &["/*+ REPARTITION(3) */", "/*+ A, B(t) */"],

@@ -135,6 +135,17 @@ fn xxhash64(call: &KernelCall<'_>) -> Result {
     Ok(number_series(hash_rows(call, Xx(42))?.into_iter().map(|h| h.0).collect(), None))
 }
 
+/// `xxhash64` of every cell, maps included; a NULL's is the seed.
+pub fn xx_hashes(column: &Series, data_type: &DataType) -> Result<Vec<u64>> {
+    let array = &*column.chunks()[0];
+    (0..array.len()).map(|row| Ok(hash_cell(array, row, data_type, Xx(42))?.0 as u64)).collect()
+}
+
+/// `hash` of a string's bytes.
+pub fn spark_hash(bytes: &[u8]) -> i32 {
+    Murmur(42).bytes(bytes).0
+}
+
 /// The hash of each row over all arguments; a NULL leaves it as it is.
 fn hash_rows<H: Running>(call: &KernelCall<'_>, seed: H) -> Result<Vec<H>> {
     let n = call.length();
@@ -175,7 +186,7 @@ fn hash_cell<H: Running>(array: &dyn Array, row: usize, data_type: &DataType, se
         return Ok(seed);
     }
     Ok(match data_type {
-        DataType::Void | DataType::Map(..) => seed,
+        DataType::Void => seed,
         DataType::Boolean => seed.int(i32::from(typed::<BooleanArray>(array)?.value(row))),
         DataType::TinyInt => seed.int(i32::from(number::<i8>(array, row)?)),
         DataType::SmallInt => seed.int(i32::from(number::<i16>(array, row)?)),
@@ -196,6 +207,12 @@ fn hash_cell<H: Running>(array: &dyn Array, row: usize, data_type: &DataType, se
             let lists = typed::<ListArray<i64>>(array)?;
             let (start, end) = lists.offsets().start_end(row);
             (start..end).try_fold(seed, |h, i| hash_cell(&**lists.values(), i, element, h))?
+        }
+        DataType::Map(key, value) => {
+            let entries = typed::<ListArray<i64>>(array)?;
+            let (start, end) = entries.offsets().start_end(row);
+            let sides = typed::<StructArray>(&**entries.values())?.values();
+            (start..end).try_fold(seed, |h, i| hash_cell(&*sides[1], i, value, hash_cell(&*sides[0], i, key, h)?))?
         }
         DataType::Struct(fields) => {
             let members = typed::<StructArray>(array)?.values();

@@ -30,6 +30,7 @@ const FAMILIES: &[&[KernelEntry]] = &[
     super::string_format::KERNELS,
     super::string_number::KERNELS,
     super::string_text::KERNELS,
+    super::vector::KERNELS,
 ];
 
 /// The kernel of the function of that canonical name.

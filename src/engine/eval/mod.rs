@@ -23,7 +23,7 @@ mod decimal;
 mod element;
 mod evaluate;
 mod gather;
-mod hash;
+pub mod hash;
 pub mod interval;
 mod java_regex;
 mod json;
@@ -50,6 +50,7 @@ mod string_slice;
 mod string_text;
 mod system;
 pub mod text;
+pub mod vector;
 mod wide;
 pub mod zone;
 

@@ -48,6 +48,11 @@ impl Random {
         (i64::from(self.next(32)) << 32).wrapping_add(self.next(32).into())
     }
 
+    /// Any 32 bits.
+    pub(super) fn next_int(&mut self) -> i32 {
+        self.next(32)
+    }
+
     /// Normally distributed around 0 with deviation 1, by the polar method.
     pub(super) fn next_gaussian(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {

@@ -21,6 +21,7 @@ pub(super) const KERNELS: &[KernelEntry] = &[
     KernelEntry { name: "uuid", fallible: false, kernel: uuid },
     KernelEntry { name: "rand", fallible: false, kernel: |c| draw(c, Random::next_double) },
     KernelEntry { name: "randn", fallible: false, kernel: |c| draw(c, Random::next_gaussian) },
+    KernelEntry { name: "randstr", fallible: true, kernel: random_text },
     KernelEntry { name: "uniform", fallible: false, kernel: uniform },
     KernelEntry { name: "assert_true", fallible: true, kernel: assert_true },
     KernelEntry { name: "raise_error", fallible: true, kernel: raise_error },
@@ -60,6 +61,21 @@ fn uniform(call: &KernelCall<'_>) -> Result<Series, EngineError> {
     let (Some(low), Some(high)) = (double(0)?, double(1)?) else { return Ok(call.null()) };
     let values: Vec<f64> = (0..call.rows).map(|_| low + random.next_double() * (high - low)).collect();
     super::cast::cast(&number_series(values, None), &DataType::Double, call.returns, false, call.context)
+}
+
+/// Texts of so many of the characters 0-9, a-z, A-Z.
+fn random_text(call: &KernelCall<'_>) -> Result<Series, EngineError> {
+    const CHARACTERS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut random = generator(call, 1)?;
+    let length = call.numbers::<i32>(0)?;
+    map_rows::<String>(call.rows, |row| {
+        let length = length.at(row).unwrap_or(0);
+        if length < 0 {
+            let message = format!("`randstr` makes texts of 0 or more characters, not {length}");
+            return Err(EngineError::data("INVALID_PARAMETER_VALUE.LENGTH", message));
+        }
+        Ok(Some((0..length).map(|_| char::from(CHARACTERS[(random.next_int() % 62).unsigned_abs() as usize])).collect()))
+    })
 }
 
 /// Version 4: 122 random bits.

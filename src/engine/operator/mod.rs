@@ -20,6 +20,8 @@ pub mod stream_join;
 pub mod time_window;
 pub mod watermark;
 pub mod window;
+mod window_frames;
+mod window_values;
 
 use self::late::Latecomers;
 use crate::checkpoint::Changes;

@@ -4,16 +4,19 @@
 //! keys change; an aggregate gets one state per distinct frame, and a frame that only grows starts from the
 //! state of the one before.
 
+use super::window_frames::{Extent, RangeKey, extent};
+use super::window_values::{counter_diff, nth, shift};
 use super::{BatchContext, Flow, Operator, Task, gather};
 use crate::engine::columns::null_series;
-use crate::engine::eval::access::{number_series, numbers};
+use crate::engine::eval::access::number_series;
+use crate::engine::eval::zone::Zone;
 use crate::engine::eval::{Bound, EvalContext};
 use crate::engine::state::accumulator::{Aggregate, Updates};
 use crate::engine::state::codec::{Direction, Rows, encode_ordered};
 use crate::engine::{EngineError, Frame};
-use crate::plan::expr::{self, ColumnId, Expr};
+use crate::plan::expr::{ColumnId, Expr, SortKey};
 use crate::types::{DataType, Value};
-use polars::prelude::{self as pl, IdxCa, Series};
+use polars::prelude::{IdxCa, Series};
 
 /// Adds a column per call.
 pub struct Window {
@@ -25,6 +28,8 @@ pub struct Window {
 pub struct WindowCall {
     id: ColumnId,
     what: What,
+    /// Partition and order as the plan has them: calls of one window share its sort.
+    spec: (Vec<Expr>, Vec<SortKey>),
     partition_by: Vec<Bound>,
     order_by: Vec<(Bound, Direction)>,
     frame: Extent,
@@ -43,6 +48,12 @@ enum What {
         input: Bound,
         by: i64,
         default: Option<Bound>,
+        ignore_nulls: bool,
+    },
+    /// counter_diff: the counter, and when it began.
+    Counter {
+        input: Bound,
+        start: Option<Bound>,
     },
     Nth {
         input: Bound,
@@ -56,18 +67,6 @@ enum What {
     },
 }
 
-/// Which rows around a row a function sees.
-#[derive(Clone, Copy, Debug)]
-enum Extent {
-    Partition,
-    /// From the partition's start to the row's last peer.
-    Running,
-    /// Offsets in rows.
-    Rows(Option<i64>, Option<i64>),
-    /// Offsets in the order key's value.
-    Range(Option<f64>, Option<f64>),
-}
-
 impl Window {
     /// The call that a plan's window expression stands for.
     ///
@@ -77,13 +76,15 @@ impl Window {
         let Expr::Window { call, partition_by, order_by, frame, data_type } = expr else {
             return Err(EngineError::internal("a window column that is no window function"));
         };
+        let spec = (partition_by.clone(), order_by.clone());
         let partition_by = partition_by.iter().map(&mut *bind).collect::<Result<_, _>>()?;
-        let extent = extent(frame.as_ref(), order_by.is_empty())?;
+        let key = order_by.first().map(|k| k.expr.data_type());
+        let extent = extent(frame.as_ref(), key.as_ref())?;
         let order_by = order_by
             .iter()
             .map(|k| Ok((bind(&k.expr)?, Direction { descending: k.descending, nulls_first: k.nulls_first })))
             .collect::<Result<_, EngineError>>()?;
-        Ok(WindowCall { id, what: what(call, bind)?, partition_by, order_by, frame: extent, data_type: data_type.clone() })
+        Ok(WindowCall { id, what: what(call, bind)?, spec, partition_by, order_by, frame: extent, data_type: data_type.clone() })
     }
 }
 
@@ -109,8 +110,10 @@ fn what(call: &Expr, bind: &mut dyn FnMut(&Expr) -> Result<Bound, EngineError>) 
         "lag" | "lead" => {
             let by = constant(1, 1)?;
             let default = args.get(2).map(&mut *bind).transpose()?;
-            What::Shift { input: bind(&args[0])?, by: if function.0 == "lag" { -by } else { by }, default }
+            let ignore_nulls = matches!(args.get(3), Some(Expr::Literal { value: Value::Boolean(true), .. }));
+            What::Shift { input: bind(&args[0])?, by: if function.0 == "lag" { -by } else { by }, default, ignore_nulls }
         }
+        "counter_diff" => What::Counter { input: bind(&args[0])?, start: args.get(1).map(&mut *bind).transpose()? },
         "nth_value" => {
             let ignore_nulls = matches!(args.get(2), Some(Expr::Literal { value: Value::Boolean(true), .. }));
             What::Nth { input: bind(&args[0])?, n: constant(1, 1)?, ignore_nulls }
@@ -128,28 +131,6 @@ fn constant_int(e: &Expr) -> Option<i64> {
     }
 }
 
-fn extent(frame: Option<&expr::Frame>, unordered: bool) -> Result<Extent, EngineError> {
-    let Some(frame) = frame else { return Ok(if unordered { Extent::Partition } else { Extent::Running }) };
-    let number = |value: &Value| match value {
-        Value::Int(n) | Value::DayTime(n) => Ok(*n as f64),
-        Value::YearMonth(n) => Ok(f64::from(*n)),
-        Value::Double(d) => Ok(*d),
-        Value::Float(f) => Ok(f64::from(*f)),
-        _ => Err(EngineError::user("a bound of this type is not built yet for window frames")),
-    };
-    let bound = |b: &expr::Bound| match b {
-        expr::Bound::Unbounded => Ok(None),
-        expr::Bound::Offset(value) => number(value).map(Some),
-    };
-    let (start, end) = (bound(&frame.start)?, bound(&frame.end)?);
-    Ok(match (start, end) {
-        (None, None) => Extent::Partition,
-        (start, end) if frame.rows => Extent::Rows(start.map(|n| n as i64), end.map(|n| n as i64)),
-        (None, Some(0.0)) => Extent::Running,
-        (start, end) => Extent::Range(start, end),
-    })
-}
-
 impl Operator for Window {
     fn name(&self) -> &'static str {
         "over"
@@ -157,23 +138,57 @@ impl Operator for Window {
 
     fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
         let Some(mut frame) = gather(inputs.remove(0), context)? else { return Ok(Flow { frames: vec![], rows_in: 0 }) };
-        for call in &self.calls {
-            let column = call.compute(&frame, &context.eval)?;
-            frame.push(call.id, column);
-        }
         let rows_in = frame.rows() as u64;
+        let mut done = vec![false; self.calls.len()];
+        for i in 0..self.calls.len() {
+            if done[i] || frame.rows() == 0 {
+                continue;
+            }
+            // Rows leave in the window's order, as Spark's do.
+            let ordered = self.calls[i].ordered(&frame, &context.eval)?;
+            frame = ordered.apply(frame)?;
+            let ordered = ordered.settled();
+            for (call, done) in self.calls.iter().zip(&mut done).skip(i) {
+                if call.spec == self.calls[i].spec {
+                    let column = call.compute(&frame, &ordered, &context.eval)?;
+                    frame.push(call.id, column);
+                    *done = true;
+                }
+            }
+        }
+        if frame.rows() == 0 {
+            for call in &self.calls {
+                frame.push(call.id, null_series(&call.data_type, 0));
+            }
+        }
         Ok(Flow { frames: vec![frame], rows_in })
     }
 }
 
 /// The rows of a frame in window order.
-struct Ordered {
+pub(super) struct Ordered {
     /// Row numbers of the frame, in order.
-    order: Vec<u32>,
+    pub(super) order: Vec<u32>,
     /// Where partitions begin in `order`, and its end.
-    partitions: Vec<usize>,
+    pub(super) partitions: Vec<usize>,
     /// For each place in `order`, where its peers begin and end.
     peers: Vec<(usize, usize)>,
+}
+
+impl Ordered {
+    /// The frame with its rows in this order.
+    fn apply(&self, frame: Frame) -> Result<Frame, EngineError> {
+        if self.order.iter().enumerate().all(|(place, row)| place == *row as usize) {
+            return Ok(frame);
+        }
+        Ok(frame.take(&IdxCa::from_vec("".into(), self.order.clone()))?)
+    }
+
+    /// The same partitions and peers over rows that stand in order already.
+    fn settled(mut self) -> Ordered {
+        (0..).zip(&mut self.order).for_each(|(place, row)| *row = place);
+        self
+    }
 }
 
 fn keys_of(frame: &Frame, keys: &[(Bound, Direction)], eval: &EvalContext) -> Result<Rows, EngineError> {
@@ -209,34 +224,32 @@ impl WindowCall {
         Ok(Ordered { order, partitions, peers })
     }
 
-    fn compute(&self, frame: &Frame, eval: &EvalContext) -> Result<Series, EngineError> {
-        if frame.rows() == 0 {
-            return Ok(null_series(&self.data_type, 0));
-        }
-        let ordered = self.ordered(frame, eval)?;
-        let in_order = match &self.what {
-            What::Shift { input, by, default } => shift(frame, &ordered, (input, *by, default.as_ref()), eval)?,
+    /// The call's column for a frame whose rows stand in window order.
+    fn compute(&self, frame: &Frame, ordered: &Ordered, eval: &EvalContext) -> Result<Series, EngineError> {
+        Ok(match &self.what {
+            What::Shift { input, by, default, ignore_nulls } => shift(frame, ordered, (input, *by, default.as_ref(), *ignore_nulls), eval)?,
+            What::Counter { input, start } => counter_diff(frame, ordered, (input, start.as_ref()), eval)?,
             What::Nth { input, n, ignore_nulls } => {
-                let frames = self.frames(frame, &ordered, eval)?;
-                nth(&input.evaluate(frame, eval)?, &ordered, &frames, *n, *ignore_nulls)?
+                let frames = self.frames(frame, ordered, eval)?;
+                nth(&input.evaluate(frame, eval)?, ordered, &frames, *n, *ignore_nulls)?
             }
             What::Aggregate { aggregate, args, filter } => {
-                let frames = self.frames(frame, &ordered, eval)?;
-                aggregate_frames(frame, &ordered, &frames, (aggregate, args, filter.as_ref()), eval)?
+                let frames = self.frames(frame, ordered, eval)?;
+                aggregate_frames(frame, ordered, &frames, (aggregate, args, filter.as_ref()), eval)?
             }
-            rank => ranks(rank, &ordered),
-        };
-        // Back from window order to the frame's.
-        let mut back = vec![0u32; frame.rows()];
-        ordered.order.iter().enumerate().for_each(|(place, row)| back[*row as usize] = place as u32);
-        Ok(in_order.take(&IdxCa::from_vec("".into(), back))?.rechunk())
+            rank => ranks(rank, ordered),
+        })
     }
 
     /// The places that each place's frame spans.
     fn frames(&self, frame: &Frame, ordered: &Ordered, eval: &EvalContext) -> Result<Vec<(usize, usize)>, EngineError> {
         let mut out = Vec::with_capacity(ordered.order.len());
-        let values = match self.frame {
-            Extent::Range(..) => Some(self.range_values(frame, ordered, eval)?),
+        let key = match (self.frame, &self.order_by[..]) {
+            (Extent::Range(..), [(key, direction)]) => {
+                let column = key.evaluate(frame, eval)?;
+                Some(RangeKey::new(&column, key.data_type(), direction.descending, &ordered.order, Zone::new(eval.zone))?)
+            }
+            (Extent::Range(..), _) => return Err(EngineError::user("a RANGE frame with offsets needs exactly one ORDER BY key")),
             _ => None,
         };
         for partition in ordered.partitions.windows(2) {
@@ -250,44 +263,14 @@ impl WindowCall {
                         let start = from.map_or(first, |n| clamp(place as i64 + n));
                         (start, to.map_or(end, |n| clamp(place as i64 + n + 1)).max(start))
                     }
-                    Extent::Range(from, to) => {
-                        let values = values.as_deref().unwrap_or_default();
-                        let Some(own) = values[place] else {
-                            out.push((from.map_or(first, |_| ordered.peers[place].0), to.map_or(end, |_| ordered.peers[place].1)));
-                            continue;
-                        };
-                        let inside =
-                            |p: &usize| values[*p].is_some_and(|v| from.is_none_or(|n| v >= own + n) && to.is_none_or(|n| v <= own + n));
-                        let start = (first..end).find(inside).unwrap_or(place);
-                        let stop = (start..end).rev().find(inside).map_or(start, |p| p + 1);
-                        (if from.is_none() { first } else { start }, if to.is_none() { end } else { stop })
-                    }
+                    Extent::Range(from, to) => match &key {
+                        Some(key) => key.frame((first, end), place, ordered.peers[place], (from, to))?,
+                        None => (first, end),
+                    },
                 });
             }
         }
         Ok(out)
-    }
-
-    /// The single order key as numbers that ascend, in window order.
-    fn range_values(&self, frame: &Frame, ordered: &Ordered, eval: &EvalContext) -> Result<Vec<Option<f64>>, EngineError> {
-        let [(key, direction)] = &self.order_by[..] else {
-            return Err(EngineError::user("a RANGE frame with offsets needs exactly one ORDER BY key"));
-        };
-        let mut scale = 1.0;
-        if let DataType::Decimal(_, digits) = key.data_type() {
-            scale = 10f64.powi(-i32::from(*digits));
-        }
-        if *key.data_type() == DataType::Date {
-            scale = 1.0;
-        }
-        let column = key.evaluate(frame, eval)?.cast(&pl::DataType::Float64)?.rechunk();
-        let values = numbers::<f64>(&column)?;
-        let sign = if direction.descending { -1.0 } else { 1.0 };
-        let value = |row: &u32| {
-            let row = *row as usize;
-            values.validity.is_none_or(|v| v.get_bit(row)).then(|| values.values[row] * scale * sign)
-        };
-        Ok(ordered.order.iter().map(value).collect())
     }
 }
 
@@ -319,35 +302,6 @@ fn ranks(what: &What, ordered: &Ordered) -> Series {
         }
     }
     if shares.is_empty() { number_series(whole, None) } else { number_series(shares, None) }
-}
-
-fn shift(
-    frame: &Frame,
-    ordered: &Ordered,
-    (input, by, default): (&Bound, i64, Option<&Bound>),
-    eval: &EvalContext,
-) -> Result<Series, EngineError> {
-    let mut taken: Vec<Option<u32>> = Vec::with_capacity(ordered.order.len());
-    for partition in ordered.partitions.windows(2) {
-        for place in partition[0]..partition[1] {
-            let there = place as i64 + by;
-            let inside = there >= partition[0] as i64 && there < partition[1] as i64;
-            taken.push(inside.then(|| ordered.order[there as usize]));
-        }
-    }
-    let missing: Vec<bool> = taken.iter().map(Option::is_none).collect();
-    let values = input.evaluate(frame, eval)?.take(&taken.into_iter().collect::<IdxCa>())?.rechunk();
-    let Some(default) = default else { return Ok(values) };
-    let defaults = default.evaluate(frame, eval)?.take(&IdxCa::from_vec("".into(), ordered.order.clone()))?.rechunk();
-    let mask: pl::BooleanChunked = missing.into_iter().map(Some).collect();
-    Ok(defaults.zip_with(&mask, &values)?.rechunk())
-}
-
-fn nth(values: &Series, ordered: &Ordered, frames: &[(usize, usize)], n: i64, ignore_nulls: bool) -> Result<Series, EngineError> {
-    let valid = |row: u32| !ignore_nulls || !crate::engine::eval::access::is_null(values, row as usize);
-    let n = usize::try_from(n - 1).map_err(|_| EngineError::user("nth_value counts from 1"))?;
-    let pick = |(start, end): &(usize, usize)| ordered.order[*start..*end].iter().copied().filter(|r| valid(*r)).nth(n);
-    Ok(values.take(&frames.iter().map(pick).collect::<IdxCa>())?.rechunk())
 }
 
 fn aggregate_frames(

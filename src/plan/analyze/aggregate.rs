@@ -3,10 +3,9 @@
 use super::query::ordinal;
 use super::select::{Item, has_aggregate};
 use super::{Aggregates, Analyzer, Env, Grouping, Relation, Result, refuse};
-use crate::lang::ast::{self, ExprKind, FrameBound, GroupItem, GroupingElement, GroupingSets};
+use crate::lang::ast::{self, ExprKind, GroupItem, GroupingElement, GroupingSets};
 use crate::plan::error::Reason;
-use crate::plan::expr::{AggregateCall, Bound, Expr, Frame, NamedExpr};
-use crate::plan::functions::{self, Kind};
+use crate::plan::expr::{AggregateCall, Expr, NamedExpr};
 use crate::plan::logical::{Column, LogicalPlan, NamedAggregate};
 use crate::plan::naming::{name_of, spell};
 use crate::plan::scope::{Found, Scope, same};
@@ -447,88 +446,6 @@ impl Analyzer<'_> {
         let plan = LogicalPlan::Project { input: Box::new(plan), exprs };
         let scope = Scope::of(plan.columns(), None);
         Ok((plan, scope))
-    }
-
-    /// `f(args) OVER (PARTITION BY … ORDER BY …)`
-    pub(super) fn window_function(&mut self, call: &ast::Call, over: &ast::WindowSpec, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
-        if let Some(name) = &over.name {
-            let message = format!("there is no window `{}`: WINDOW {} AS (…) after HAVING would make it", name.name, name.name);
-            return refuse(Reason::WindowNotAllowed { condition: "MISSING_WINDOW_SPECIFICATION", message }, name.span);
-        }
-        let outside = std::mem::replace(&mut env.in_window, true);
-        let made = self.window_call_over(call, over, e, env);
-        env.in_window = outside;
-        made
-    }
-
-    fn window_call_over(&mut self, call: &ast::Call, over: &ast::WindowSpec, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
-        let Some(function) = functions::find(&call.name.name) else {
-            let known = functions::all().map(|f| f.name.to_string()).collect();
-            return refuse(Reason::UnresolvedFunction { name: call.name.name.clone(), known }, call.name.span);
-        };
-        let inner = match function.kind {
-            Kind::Aggregate if call.distinct => {
-                let message = format!("DISTINCT cannot stand in the window function {}", call.name.name);
-                return refuse(Reason::WindowNotAllowed { condition: "DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", message }, e.span);
-            }
-            // Its arguments may be aggregates: `sum(sum(v)) OVER ()`.
-            Kind::Aggregate => Expr::Aggregate(Box::new(self.aggregate_parts(function, call, e, env)?)),
-            Kind::Window => {
-                let mut args = self.arguments(call, env)?;
-                if matches!(function.name, "rank" | "dense_rank" | "percent_rank") {
-                    // Spark takes arguments here and ignores them: the order of OVER is what counts.
-                    args.clear();
-                }
-                self.apply(function, args, e)?
-            }
-            _ => {
-                let message = format!("{} is no window function and no aggregate", call.name.name);
-                return refuse(Reason::WindowNotAllowed { condition: "UNSUPPORTED_EXPR_FOR_WINDOW", message }, e.span);
-            }
-        };
-        let partition_by = over.partition_by.iter().map(|p| self.expr(p, env)).collect::<Result<_>>()?;
-        let mut order_by = Vec::new();
-        for item in &over.order_by {
-            let expr = self.expr(&item.expr, env)?;
-            order_by.push(super::query::sort_key(item, expr));
-        }
-        if function.kind == Kind::Window && order_by.is_empty() {
-            let message = format!("{} wants an order: OVER (ORDER BY …)", call.name.name);
-            return refuse(Reason::WindowNotAllowed { condition: "WINDOW_FUNCTION_FRAME_NOT_ORDERED", message }, over.span);
-        }
-        let frame = match &over.frame {
-            Some(frame) => Some(self.frame(frame, env, over.span)?),
-            None => None,
-        };
-        let data_type = inner.data_type();
-        Ok(Expr::Window { call: Box::new(inner), partition_by, order_by, frame, data_type })
-    }
-
-    fn frame(&mut self, frame: &ast::WindowFrame, env: &mut Env, span: crate::diagnostic::Span) -> Result<Frame> {
-        let mut bound = |this: &mut Self, bound: &FrameBound| -> Result<Bound> {
-            let (e, sign) = match bound {
-                FrameBound::UnboundedPreceding | FrameBound::UnboundedFollowing => return Ok(Bound::Unbounded),
-                FrameBound::CurrentRow => return Ok(Bound::Offset(Value::Int(0))),
-                FrameBound::Preceding(e) => (e, -1),
-                FrameBound::Following(e) => (e, 1),
-            };
-            let expr = this.expr(e, env)?;
-            Ok(Bound::Offset(match this.constant(&expr, e.span)? {
-                Value::Int(n) => Value::Int(n * sign),
-                Value::DayTime(n) => Value::DayTime(n * sign),
-                Value::YearMonth(n) => Value::YearMonth(n * sign as i32),
-                Value::Double(n) => Value::Double(n * sign as f64),
-                _ => return refuse(Reason::NotConstant { call: "OVER".to_string(), parameter: "frame bound".to_string() }, e.span),
-            }))
-        };
-        let frame = Frame { rows: frame.rows, start: bound(self, &frame.start)?, end: bound(self, &frame.end)? };
-        match frame {
-            Frame { start: Bound::Offset(Value::Int(a)), end: Bound::Offset(Value::Int(b)), .. } if a > b => {
-                let message = "the window frame ends before it starts".to_string();
-                refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON", message }, span)
-            }
-            frame => Ok(frame),
-        }
     }
 
     /// Takes window functions out of the select list into nodes below it, those inside others lowest.

@@ -3,7 +3,7 @@
 use super::{Aggregates, Analyzer, Env, Result, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, ExprKind};
-use crate::plan::coerce::{accepted, cast, common_of, is_ordered, tightest, wanted};
+use crate::plan::coerce::{accepted, cast, common_of, is_ordered, narrowest, tightest, wanted};
 use crate::plan::error::Reason;
 use crate::plan::expr::{AggregateCall, Expr, FunctionId};
 use crate::plan::functions::{self, Accepts, Function, Kind, Param, Returns};
@@ -41,6 +41,7 @@ impl Analyzer<'_> {
         match function.kind {
             Kind::Scalar => {
                 self.plain_call_only(call, e.span)?;
+                self.check_count(function, call.args.len(), e.span)?;
                 let args = self.arguments(call, env)?;
                 self.apply(function, args, e)
             }
@@ -155,22 +156,47 @@ impl Analyzer<'_> {
         for (i, (expr, tree)) in args.into_iter().enumerate() {
             let param = param_at(function, i);
             let found = expr.data_type();
-            let Some(t) = accepted(param.accepts, &found) else {
-                return self.unexpected(&spell(e), i + 1, wanted(param.accepts).to_string(), found, tree.span);
+            let refused = found == DataType::Void && functions::refuses_null(function.name, i);
+            let Some(t) = accepted(param.accepts, &found).filter(|_| !refused) else {
+                return self.misfit(function, i, wanted(param.accepts).to_string(), found, e, tree.span);
             };
             let expr = cast(expr, &t);
-            if matches!(param.accepts, Accepts::ConstantString | Accepts::ConstantInt) && !is_constant(&expr) {
+            let constant = matches!(param.accepts, Accepts::ConstantString | Accepts::ConstantInt | Accepts::ExactConstantInt);
+            if constant && !is_constant(&expr) {
+                if functions::misfit(function.name, i) == "NON_FOLDABLE_ARGUMENT" {
+                    return self.misfit(function, i, format!("a constant, which `{}` is not", spell(tree)), found, e, tree.span);
+                }
                 return refuse(Reason::NotConstant { call: spell(e), parameter: param.name.to_string() }, tree.span);
             }
             exprs.push(expr);
             accepts.push(param.accepts);
         }
-        let exprs = self.related(exprs, &accepts, e)?;
+        let exprs = self.related(function, exprs, &accepts, e)?;
         unify(function, exprs, &accepts, e)
     }
 
+    /// Refuses argument `index` (from 0) under the condition that Spark has for it.
+    fn misfit<T>(
+        &self,
+        function: &'static Function,
+        index: usize,
+        wanted: String,
+        found: DataType,
+        e: &ast::Expr,
+        span: Span,
+    ) -> Result<T> {
+        let unordered = param_at(function, index).accepts == Accepts::Ordered;
+        match if unordered { "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE" } else { functions::misfit(function.name, index) } {
+            "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE" => self.unexpected(&spell(e), index + 1, wanted, found, span),
+            condition => {
+                let message = format!("argument {} of {} has to be {wanted}, not {}", index + 1, spell(e), found.sql());
+                refuse(Reason::Rule { condition, message }, span)
+            }
+        }
+    }
+
     /// Arguments whose type hangs on the other arguments: parts of `concat`, and positions or keys of the first argument.
-    fn related(&self, mut exprs: Vec<Expr>, accepts: &[Accepts], e: &ast::Expr) -> Result<Vec<Expr>> {
+    fn related(&self, function: &'static Function, mut exprs: Vec<Expr>, accepts: &[Accepts], e: &ast::Expr) -> Result<Vec<Expr>> {
         let first = exprs.first().map(Expr::data_type);
         let parts: Vec<_> = exprs.iter().zip(accepts).filter(|(_, a)| **a == Accepts::Concatenable).map(|(x, _)| x.data_type()).collect();
         let whole = match parts.as_slice() {
@@ -193,8 +219,11 @@ impl Analyzer<'_> {
             let fits = found == wanted
                 || crate::plan::coerce::common(&found, &wanted).as_ref() == Some(&wanted)
                 || wanted == DataType::String && found.is_atomic();
-            if !fits {
+            if !fits && matches!((accepts, &first), (Accepts::IndexOrKey, Some(DataType::Array(_)))) {
                 return self.unexpected(&spell(e), i + 1, wanted.sql(), found, e.span);
+            }
+            if !fits {
+                return self.misfit(function, i, wanted.sql(), found, e, e.span);
             }
             exprs[i] = cast(exprs[i].clone(), &wanted);
         }
@@ -254,39 +283,20 @@ impl Analyzer<'_> {
         } else {
             self.arguments(call, env)?
         };
-        match (function.name, call.within_group.as_slice()) {
-            (_, []) => {}
-            ("percentile", [item]) => {
-                // percentile_cont(p) WITHIN GROUP (ORDER BY v): counted from the other end when descending.
-                let value = self.expr(&item.expr, env)?;
-                args.insert(0, (value, &item.expr));
-                if item.descending && args.len() > 1 {
-                    let one = Expr::literal(Value::Double(1.0), DataType::Double);
-                    let share = cast(args[1].0.clone(), &DataType::Double);
-                    args[1].0 = Expr::call("-", vec![one, share], DataType::Double);
-                }
-            }
-            ("mode", [item]) if args.is_empty() => {
-                let value = self.expr(&item.expr, env)?;
-                args.push((value, &item.expr));
-            }
-            (name, items) => {
-                let what = format!("WITHIN GROUP (ORDER BY …) of `{name}`");
-                return refuse(Reason::NotBuilt { what }, items[0].expr.span);
-            }
-        }
+        let extra = self.within_group(function.name, call, &mut args, e, env)?;
         let mut ignore_nulls = call.ignore_nulls.unwrap_or(false);
         if matches!(function.name, "first" | "last" | "any_value" | "first_value" | "last_value") && args.len() == 2 {
             let (flag, tree) = args.pop().expect("two arguments");
             ignore_nulls |= self.constant(&flag, tree.span)? == Value::Boolean(true);
         }
-        let mut args = self.coerce(function, args, e)?;
-        if matches!(function.name, "percentile" | "median") && matches!(args[0].data_type(), DataType::Decimal(..)) {
-            args[0] = cast(args[0].clone(), &DataType::Double);
-        }
+        let mut args = self.configured(function.name, self.coerce(function, args, e)?, e)?;
         let types: Vec<_> = args.iter().map(Expr::data_type).collect();
         let data_type = self.result_type(function, &args, &types, e)?;
-        let filter = call.filter.as_ref().map(|f| self.condition(f, "FILTER", env)).transpose().map_err(|error| match error.reason {
+        if matches!(args.first().map(Expr::data_type), Some(DataType::Decimal(..))) && of_doubles(function.name) {
+            args[0] = cast(args[0].clone(), &DataType::Double);
+        }
+        args.extend(extra);
+        let filter = call.filter.as_ref().map(|f| self.filter_condition(f, env)).transpose().map_err(|error| match error.reason {
             Reason::NestedAggregate => {
                 let message = "an aggregate cannot stand in the FILTER of another".to_string();
                 super::AnalysisError::new(Reason::Rule { condition: "INVALID_AGGREGATE_FILTER.CONTAINS_AGGREGATE", message }, error.span)
@@ -294,6 +304,17 @@ impl Analyzer<'_> {
             reason => super::AnalysisError::new(reason, error.span),
         })?;
         Ok(AggregateCall { function: FunctionId(function.name), args, filter, distinct: call.distinct, ignore_nulls, data_type })
+    }
+
+    fn filter_condition(&mut self, f: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let condition = self.expr(f, env)?;
+        match condition.data_type() {
+            DataType::Boolean => Ok(condition),
+            found => {
+                let message = format!("the condition of FILTER has to be true or false, not {}", found.sql());
+                refuse(Reason::Rule { condition: "INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", message }, f.span)
+            }
+        }
     }
 
     /// A generator by itself: the call, and the columns it makes.
@@ -381,16 +402,23 @@ fn unify(function: &'static Function, exprs: Vec<Expr>, accepts: &[Accepts], e: 
     let mut target = None;
     if accepts.contains(&Accepts::Common) {
         let types = of(&[Accepts::Common]);
-        // `greatest` and `least` do not read strings as numbers.
-        let strict = matches!(function.name, "greatest" | "least");
-        let meet = |a: &DataType, b: &DataType| tightest(a, b);
-        match if strict { types.iter().try_fold(DataType::Void, |so_far, t| meet(&so_far, t)) } else { common_of(&types) } {
-            Some(t) if strict && !is_ordered(&t) => {
+        let exact = matches!(function.name, "greatest" | "least" | "map_concat");
+        let shared = if exact { types.iter().try_fold(DataType::Void, |so_far, t| tightest(&so_far, t)) } else { common_of(&types) };
+        let fits = |t: &DataType| function.name != "map_concat" || matches!(t, DataType::Map(..) | DataType::Void);
+        match (shared.filter(fits), functions::misfit(function.name, 0)) {
+            (Some(t), _) if matches!(function.name, "greatest" | "least") && !is_ordered(&t) => {
                 let message = format!("values of type {} have no order", t.sql());
                 return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", message }, e.span);
             }
-            Some(t) => target = Some(t),
-            None => return refuse(Reason::DifferentTypes { what: format!("the arguments of {}", function.name), types }, e.span),
+            (Some(t), _) => target = Some(t),
+            (None, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE") => {
+                return refuse(Reason::DifferentTypes { what: format!("the arguments of {}", function.name), types }, e.span);
+            }
+            (None, condition) => {
+                let found: Vec<_> = types.iter().map(DataType::sql).collect();
+                let message = format!("the arguments of {} do not go together: {}", function.name, found.join(", "));
+                return refuse(Reason::Rule { condition, message }, e.span);
+            }
         }
     }
     let mut element = None;
@@ -398,7 +426,7 @@ fn unify(function: &'static Function, exprs: Vec<Expr>, accepts: &[Accepts], e: 
         let arrays = of(&[Accepts::ArrayOfCommon]);
         let singles: Vec<_> = exprs.iter().zip(accepts).filter(|(_, a)| **a == Accepts::Element).map(|(x, _)| x.data_type()).collect();
         // A string is not read as a number here: the elements must be alike as they are.
-        let alike = arrays.iter().chain(&singles).try_fold(DataType::Void, |so_far, t| tightest(&so_far, t));
+        let alike = arrays.iter().chain(&singles).try_fold(DataType::Void, |so_far, t| narrowest(&so_far, t));
         match alike {
             Some(t) => element = Some(t),
             None => {
@@ -433,6 +461,11 @@ fn returned(function: &'static Function, types: &[DataType]) -> Option<DataType>
         Returns::Rule(rule) => Some(rule(types)),
         Returns::Special => None,
     }
+}
+
+/// Aggregates that work in DOUBLE whatever numbers they are given.
+fn of_doubles(name: &str) -> bool {
+    matches!(name, "percentile" | "percentile_cont" | "percentile_disc" | "median" | "approx_percentile" | "histogram_numeric")
 }
 
 /// Whether the value is known before any row: no column, aggregate, sub-query or random function.

@@ -2,7 +2,7 @@
 
 use super::{Analyzer, Env, Result, refuse};
 use crate::lang::ast::{self, ExprKind};
-use crate::plan::coerce::{cast, common};
+use crate::plan::coerce::{cast, tightest};
 use crate::plan::error::Reason;
 use crate::plan::expr::Expr;
 use crate::plan::naming::spell;
@@ -11,12 +11,11 @@ use crate::types::DataType;
 impl Analyzer<'_> {
     /// The call when `name` takes lambdas, else `None`.
     pub(super) fn higher_order(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Option<Expr>> {
-        let is_lambda = |a: &ast::Argument| matches!(a.value.kind, ExprKind::Lambda { .. });
         let canonical = match name {
             "reduce" => "aggregate",
             "transform" | "filter" | "exists" | "forall" | "aggregate" | "zip_with" | "map_filter" | "transform_keys"
             | "transform_values" | "map_zip_with" => name,
-            "array_sort" if call.args.iter().any(is_lambda) => name,
+            "array_sort" if call.args.len() == 2 => name,
             _ => return Ok(None),
         };
         let values: usize = match canonical {
@@ -63,7 +62,8 @@ impl Analyzer<'_> {
                 let element = array(0)?;
                 let lambda = self.lambda(lambda_at, &[element.clone(), element], 2, env)?;
                 if lambda.data_type() != DataType::Int {
-                    return self.unexpected(&spell(e), 2, "a lambda that gives an INT".to_string(), lambda.data_type(), lambda_at.span);
+                    let message = format!("the lambda of array_sort has to give an INT, not {}", lambda.data_type().sql());
+                    return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.UNEXPECTED_RETURN_TYPE", message }, lambda_at.span);
                 }
                 args.push(lambda);
                 types[0].clone()
@@ -72,6 +72,12 @@ impl Analyzer<'_> {
                 let element = array(0)?;
                 let state = types[1].clone();
                 let merge = self.lambda(lambda_at, &[state.clone(), element], 2, env)?;
+                let merge = match merge {
+                    Expr::Lambda { params, body } if body.data_type() == DataType::Void => {
+                        Expr::Lambda { params, body: Box::new(cast(*body, &state)) }
+                    }
+                    other => other,
+                };
                 if merge.data_type() != state {
                     return self.unexpected(
                         &spell(e),
@@ -112,8 +118,9 @@ impl Analyzer<'_> {
             }
             _ => {
                 let ((k1, v1), (k2, v2)) = (map(0)?, map(1)?);
-                let Some(key) = common(&k1, &k2) else {
-                    return refuse(Reason::DifferentTypes { what: "the keys of map_zip_with".to_string(), types: vec![k1, k2] }, e.span);
+                let Some(key) = tightest(&k1, &k2) else {
+                    let message = format!("the keys of the two maps do not go together: {} and {}", k1.sql(), k2.sql());
+                    return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.MAP_ZIP_WITH_DIFF_TYPES", message }, e.span);
                 };
                 args = vec![
                     cast(args[0].clone(), &DataType::map(key.clone(), v1.clone())),
@@ -132,6 +139,10 @@ impl Analyzer<'_> {
         let resolved = self.lambda(lambda, params, 1, env)?;
         match resolved.data_type() {
             DataType::Boolean => Ok(resolved),
+            DataType::Void => Ok(match resolved {
+                Expr::Lambda { params, body } => Expr::Lambda { params, body: Box::new(cast(*body, &DataType::Boolean)) },
+                other => other,
+            }),
             found => self.unexpected(&spell(e), 2, "a lambda that gives BOOLEAN".to_string(), found, lambda.span),
         }
     }
@@ -139,7 +150,8 @@ impl Analyzer<'_> {
     /// Resolves a lambda over parameters of these types; it may name at least `least` of them and at most all.
     fn lambda(&mut self, e: &ast::Expr, types: &[DataType], least: usize, env: &mut Env) -> Result<Expr> {
         let ExprKind::Lambda { params, body } = &e.kind else {
-            return self.unexpected("this function", 2, "a lambda such as x -> x + 1".to_string(), DataType::Void, e.span);
+            // What is no lambda stands for one that ignores its parameters.
+            return Ok(Expr::Lambda { params: vec![], body: Box::new(self.expr(e, env)?) });
         };
         if params.len() < least || params.len() > types.len() {
             let message = format!("a lambda of {} parameters where one of {} is wanted", params.len(), types.len());

@@ -12,6 +12,7 @@ mod function;
 mod interval;
 mod lambda;
 mod operator;
+mod ordered_set;
 mod pipe;
 mod query;
 mod relation;
@@ -21,6 +22,7 @@ mod subquery;
 mod table_function;
 mod time_window;
 mod tree;
+mod window_call;
 
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Span};

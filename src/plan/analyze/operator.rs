@@ -77,13 +77,14 @@ impl Analyzer<'_> {
         }
     }
 
-    fn shift(&self, op: &'static str, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
-        let t = match l.data_type() {
-            DataType::BigInt => DataType::BigInt,
-            DataType::Void | DataType::String => DataType::Int,
-            t if t.is_numeric() => DataType::Int,
-            other => return self.unexpected(&spell(e), 1, "a whole number".to_string(), other, e.span),
-        };
+    pub(super) fn shift(&self, op: &'static str, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
+        let number = |t: &DataType| t.is_numeric() || matches!(t, DataType::String | DataType::Void);
+        for (i, found) in [l.data_type(), r.data_type()].into_iter().enumerate() {
+            if !number(&found) {
+                return self.unexpected(&spell(e), i + 1, "a whole number".to_string(), found, e.span);
+            }
+        }
+        let t = if l.data_type() == DataType::BigInt { DataType::BigInt } else { DataType::Int };
         Ok(Expr::call(op, vec![cast(l, &t), cast(r, &DataType::Int)], t))
     }
 
@@ -94,7 +95,7 @@ impl Analyzer<'_> {
         if temporal(&lt) || temporal(&rt) {
             return match time_arithmetic(op, l, r) {
                 Some(expr) => Ok(expr),
-                None if is_interval_rule(op, &lt, &rt) => {
+                None if shifts_time(op, &lt, &rt) => {
                     self.unexpected(&spell(e), 2, format!("something that goes with {}", lt.sql()), rt, e.span)
                 }
                 None => self.wrong_operands(lt, rt, "numbers", e),
@@ -104,13 +105,15 @@ impl Analyzer<'_> {
     }
 }
 
-/// Whether Spark has taken the operation for one of dates or intervals before it looks at both sides.
-fn is_interval_rule(op: &str, left: &DataType, right: &DataType) -> bool {
-    let span = |t: &DataType| matches!(t, DataType::DayTimeInterval(..));
+/// Whether Spark reads the operator over these types as one of its functions over dates, times and intervals, which then
+/// complain about their arguments, and not as arithmetic.
+fn shifts_time(op: &str, left: &DataType, right: &DataType) -> bool {
+    let fine = |t: &DataType| matches!(t, DataType::DayTimeInterval(..) | DataType::CalendarInterval);
+    let either = |test: &dyn Fn(&DataType) -> bool| test(left) || test(right);
     match op {
-        "+" => [left, right].into_iter().any(|t| *t == DataType::Date || span(t)),
-        "-" => left.is_datetime() || right.is_datetime() || span(right),
-        "*" => left.is_interval() || right.is_interval(),
+        "+" => either(&fine) || either(&|t| *t == DataType::Date),
+        "-" => fine(right) || either(&DataType::is_datetime),
+        "*" => either(&DataType::is_interval),
         "/" => left.is_interval(),
         _ => false,
     }
@@ -212,6 +215,8 @@ fn time_arithmetic(op: &'static str, l: Expr, r: Expr) -> Option<Expr> {
             call(cast(l, &t), cast(r, &t), t)
         }
         ("*", n, i) if (n.is_numeric() || *n == String) && i.is_interval() => time_arithmetic(op, r, l),
+        ("div" | "+" | "-", Void, t) if t.is_interval() => time_arithmetic(op, cast(l, &rt), r),
+        ("div" | "+" | "-", t, Void) if t.is_interval() => time_arithmetic(op, l, cast(r, &lt)),
         ("*" | "/", YearMonthInterval(..), n) if n.is_numeric() || *n == String => call(l, number(r), DataType::YEAR_TO_MONTH),
         ("*" | "/", DayTimeInterval(..), n) if n.is_numeric() || *n == String => call(l, number(r), DataType::DAY_TO_SECOND),
         ("*" | "/", CalendarInterval, n) if n.is_numeric() => call(l, number(r), CalendarInterval),

@@ -4,7 +4,7 @@
 use super::{Analyzer, Env, Result, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast;
-use crate::plan::coerce::{cast, common, common_of};
+use crate::plan::coerce::{cast, common, common_of, is_ordered};
 use crate::plan::error::Reason;
 use crate::plan::expr::Expr;
 use crate::plan::functions::{self, Kind};
@@ -81,10 +81,10 @@ impl Analyzer<'_> {
             "if" => {
                 want(3, "3 arguments")?;
                 let condition = self.expr(&call.args[0].value, env)?;
-                let condition = match condition.data_type() {
-                    DataType::Boolean | DataType::Void => cast(condition, &DataType::Boolean),
-                    found => return self.unexpected(&spell(e), 1, "BOOLEAN".to_string(), found, call.args[0].value.span),
-                };
+                if !matches!(condition.data_type(), DataType::Boolean | DataType::Void) {
+                    return self.unexpected(&spell(e), 1, "BOOLEAN".to_string(), condition.data_type(), call.args[0].value.span);
+                }
+                let condition = cast(condition, &DataType::Boolean);
                 let (then, otherwise) = (self.expr(&call.args[1].value, env)?, self.expr(&call.args[2].value, env)?);
                 self.case_of(vec![(condition, then)], Some(otherwise), e.span)?
             }
@@ -110,15 +110,20 @@ impl Analyzer<'_> {
                     found => return self.unexpected(&spell(e), 1, "a DATE".to_string(), found, e.span),
                 }
             }
-            "percentile_cont" => {
-                let Some(function) = functions::find("percentile") else { return Ok(None) };
-                if call.within_group.len() != 1 || count != 1 {
-                    let expected = "one share, and WITHIN GROUP (ORDER BY value)".to_string();
-                    return refuse(Reason::WrongArgumentCount { function: name.to_string(), expected, found: count }, e.span);
-                }
-                Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?))
+            "make_timestamp"
+            | "make_timestamp_ltz"
+            | "make_timestamp_ntz"
+            | "try_make_timestamp"
+            | "try_make_timestamp_ltz"
+            | "try_make_timestamp_ntz"
+                if count == 2 || count == 3 =>
+            {
+                self.timestamp_of_date_and_time(name, call, e, env)?
             }
-            "listagg" | "string_agg" if !call.within_group.is_empty() => self.ordered_listagg(call, e, env)?,
+            "time" => {
+                let message = "there is no type TIME here: a time of day goes into make_timestamp(date, TIME'10:30:00') only".to_string();
+                return refuse(Reason::Rule { condition: "UNSUPPORTED_TIME_TYPE", message }, e.span);
+            }
             "decode" if count > 2 => {
                 // The result beside the first search value that equals the first argument; NULL equals NULL here.
                 let mut args = self.plain_arguments(call, env)?.into_iter();
@@ -186,12 +191,18 @@ impl Analyzer<'_> {
     /// Operators called by name: `mod(a, b)`, `try_add(a, b)`, `equal_null(a, b)`.
     fn operator_call(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Option<Expr>> {
         let Some(function) = functions::find(name).filter(|_| call.args.len() == 2) else { return Ok(None) };
+        if let op @ ("<<" | ">>" | ">>>") = function.name {
+            let args = self.plain_arguments(call, env)?;
+            let [l, r] = <[Expr; 2]>::try_from(args).expect("two were counted");
+            return self.shift(op, l, r, e).map(Some);
+        }
         let operator = match function.name {
             "try_add" => "+",
             "try_subtract" => "-",
             "try_multiply" => "*",
             "try_divide" => "/",
             "try_mod" | "pmod" => "%",
+            "equal_null" => "<=>",
             op @ ("+" | "-" | "*" | "/" | "div" | "%" | "=" | "<=>" | "<" | "<=" | ">" | ">=") => op,
             _ => return Ok(None),
         };
@@ -205,6 +216,39 @@ impl Analyzer<'_> {
             Expr::Call { args, data_type, .. } => Expr::call(function.name, args, data_type),
             other => other,
         }))
+    }
+
+    /// `make_timestamp(date, TIME'10:30:00' [, zone])`: the parts put together.
+    fn timestamp_of_date_and_time(&mut self, name: &str, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let (date_at, time_at) = (&call.args[0].value, &call.args[1].value);
+        let date = self.expr(date_at, env)?;
+        if !matches!(date.data_type(), DataType::Date | DataType::Void) {
+            return self.unexpected(&spell(e), 1, "a DATE".to_string(), date.data_type(), date_at.span);
+        }
+        let text = match &time_at.kind {
+            ast::ExprKind::Call(time) if time.name.name.eq_ignore_ascii_case("time") => match time.args.first().map(|a| &a.value.kind) {
+                Some(ast::ExprKind::Literal(Value::String(text), _)) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(micros) = text.and_then(|text| crate::lang::literal::parse_time_text(text)) else {
+            let found = self.expr(time_at, env)?.data_type();
+            return self.unexpected(&spell(e), 2, "a TIME literal such as TIME'10:30:00'".to_string(), found, time_at.span);
+        };
+        let date = cast(date, &DataType::Date);
+        let mut args = Vec::new();
+        for part in ["year", "month", "day"] {
+            args.push((self.typed_call(part, vec![(date.clone(), date_at)], e)?, date_at));
+        }
+        let minutes = micros / 60_000_000;
+        args.push((Expr::literal(Value::Int(minutes / 60), DataType::Int), time_at));
+        args.push((Expr::literal(Value::Int(minutes % 60), DataType::Int), time_at));
+        args.push((Expr::literal(Value::Decimal((micros % 60_000_000).into()), DataType::Decimal(8, 6)), time_at));
+        if let Some(zone) = call.args.get(2) {
+            args.push((self.expr(&zone.value, env)?, &zone.value));
+        }
+        self.typed_call(name, args, e)
     }
 
     pub(super) fn plain_arguments(&mut self, call: &ast::Call, env: &mut Env) -> Result<Vec<Expr>> {
@@ -256,8 +300,11 @@ impl Analyzer<'_> {
             let span = call.args[2 * i].value.span;
             match self.constant(&pair[0], span) {
                 Ok(Value::String(name)) => items.push((Some(name), pair[1].clone())),
-                Ok(_) => return self.unexpected(&spell(e), 2 * i + 1, "a constant STRING".to_string(), pair[0].data_type(), span),
-                Err(_) => return refuse(Reason::NotConstant { call: spell(e), parameter: "name".to_string() }, span),
+                _ => {
+                    let message = format!("a member's name has to be a constant STRING, not `{}`", spell(&call.args[2 * i].value));
+                    let condition = "DATATYPE_MISMATCH.CREATE_NAMED_STRUCT_WITHOUT_FOLDABLE_STRING";
+                    return refuse(Reason::Rule { condition, message }, span);
+                }
             }
         }
         Ok(named_struct(items))
@@ -270,11 +317,16 @@ impl Analyzer<'_> {
             return refuse(Reason::WrongArgumentCount { function: "map".to_string(), expected, found: args.len() }, e.span);
         }
         let side = |offset: usize| -> Vec<DataType> { args.iter().skip(offset).step_by(2).map(Expr::data_type).collect() };
-        let unified = |types: Vec<DataType>, what: &str| match common_of(&types) {
+        let unified = |types: Vec<DataType>, what: &str, condition| match common_of(&types) {
             Some(t) => Ok(t),
-            None => refuse(Reason::DifferentTypes { what: format!("the {what} of a map"), types }, e.span),
+            None => {
+                let found: Vec<_> = types.iter().map(DataType::sql).collect();
+                let message = format!("the {what} of a map should be of one type, not {}", found.join(" and "));
+                refuse(Reason::Rule { condition, message }, e.span)
+            }
         };
-        let (key, value) = (unified(side(0), "keys")?, unified(side(1), "values")?);
+        let key = unified(side(0), "keys", "DATATYPE_MISMATCH.CREATE_MAP_KEY_DIFF_TYPES")?;
+        let value = unified(side(1), "values", "DATATYPE_MISMATCH.CREATE_MAP_VALUE_DIFF_TYPES")?;
         if super::query::has_map(&key) {
             let message = format!("the keys of a map cannot be or hold maps, and these are {}", key.sql());
             return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_MAP_KEY_TYPE", message }, e.span);
@@ -370,9 +422,70 @@ impl Analyzer<'_> {
                 None => Some(DataType::BigInt),
             },
             ("ceil" | "floor", Some(_)) => Some(DataType::BigInt),
-            ("to_number" | "try_to_number", _) => {
-                let format = self.constant(&args[1], e.span)?;
-                functions::number_format_type(format.as_str().unwrap_or_default())
+            ("to_number" | "try_to_number", _) => match self.constant(&args[1], e.span)? {
+                Value::Null => Some(DataType::Decimal(10, 0)),
+                format => Some(self.number_format(format.as_str().unwrap_or_default(), e)?),
+            },
+            ("to_char", Some(t)) if t.is_numeric() || t == DataType::String => {
+                if super::call::is_constant(&args[1])
+                    && let Value::String(format) = self.constant(&args[1], e.span)?
+                {
+                    self.number_format(&format, e)?;
+                }
+                None
+            }
+            ("to_char", Some(t)) if !t.is_datetime() && t != DataType::Binary && t != DataType::Void => {
+                return self.unexpected(&spell(e), 1, "a number, a time or BINARY".to_string(), t, e.span);
+            }
+            ("hash" | "xxhash64", _) if args.iter().any(|a| holds_map(&a.data_type())) => {
+                let message = format!("{name} does not take a MAP: equal maps may have their entries in different order");
+                return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.HASH_MAP_TYPE", message }, e.span);
+            }
+            ("flatten" | "map_from_entries", Some(found @ DataType::Array(_))) => {
+                let DataType::Array(element) = &found else { return Ok(None) };
+                let fits = match &**element {
+                    DataType::Struct(members) => name != "flatten" && members.len() == 2,
+                    DataType::Array(_) => name == "flatten",
+                    _ => false,
+                };
+                if !fits {
+                    let wanted = if name == "flatten" { "an ARRAY of ARRAY" } else { "an ARRAY of pairs" };
+                    return self.unexpected(&spell(e), 1, wanted.to_string(), found, e.span);
+                }
+                None
+            }
+            ("width_bucket", Some(first)) if args.iter().take(3).any(|a| a.data_type().is_interval()) => {
+                let types: Vec<_> = args.iter().take(3).map(Expr::data_type).collect();
+                if types.iter().any(|t| common(t, &first).is_none()) {
+                    return refuse(Reason::DifferentTypes { what: "value and bounds of width_bucket".to_string(), types }, e.span);
+                }
+                None
+            }
+            ("sort_array" | "array_sort" | "array_max" | "array_min", Some(DataType::Array(element))) if !is_ordered(&element) => {
+                let message = format!("{name} wants elements that have an order, which {} has not", element.sql());
+                return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", message }, e.span);
+            }
+            ("collect_set" | "collect_union", Some(t)) if holds_map(&t) => {
+                let message = format!("{name} does not take a MAP: equal maps may have their entries in different order");
+                return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.UNSUPPORTED_INPUT_TYPE", message }, e.span);
+            }
+            ("randstr", _) => match self.constant(&args[0], e.span)? {
+                Value::Int(n) if n < 0 => {
+                    let message = format!("randstr makes texts of 0 or more characters, not {n}");
+                    return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", message }, e.span);
+                }
+                _ => None,
+            },
+            ("uniform", _) => match args.iter().position(|a| !super::call::is_constant(a)) {
+                Some(i) => {
+                    let parameter = ["min", "max", "seed"][i.min(2)].to_string();
+                    return refuse(Reason::NotConstant { call: spell(e), parameter }, e.span);
+                }
+                None => None,
+            },
+            ("to_json", Some(t)) if t.is_atomic() && t != DataType::Void => {
+                let message = format!("to_json writes structs, arrays and maps, not {}", t.sql());
+                return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", message }, e.span);
             }
             ("extract", _) => {
                 let field = self.constant(&args[0], e.span)?;
@@ -387,6 +500,13 @@ impl Analyzer<'_> {
                 }
             }
             _ => None,
+        })
+    }
+
+    /// The type of the numbers that a format such as `$9,999.99` spells.
+    fn number_format(&self, format: &str, e: &ast::Expr) -> Result<DataType> {
+        functions::number_format_type(format).or_else(|(condition, message)| {
+            refuse(Reason::Rule { condition, message: format!("'{format}' is no number format: {message}") }, e.span)
         })
     }
 
@@ -411,37 +531,18 @@ impl Analyzer<'_> {
         }
     }
 
-    /// `listagg(x, d) WITHIN GROUP (ORDER BY x)`: the collected strings sorted, then joined; NULL of none.
-    fn ordered_listagg(&mut self, call: &ast::Call, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
-        let (Some(function), [item]) = (functions::find("collect_list"), call.within_group.as_slice()) else {
-            return refuse(Reason::NotBuilt { what: "WITHIN GROUP with several keys".to_string() }, e.span);
-        };
-        let plain = ast::Call { args: call.args.iter().take(1).cloned().collect(), within_group: vec![], ..call.clone() };
-        let collected = self.aggregate_call(function, &plain, e, env)?;
-        let key = self.expr(&item.expr, env)?;
-        if collected.args.first() != Some(&key) || key.data_type() != DataType::String {
-            return refuse(Reason::NotBuilt { what: "listagg ordered by anything but its own strings".to_string() }, item.expr.span);
-        }
-        let separator = match call.args.get(1) {
-            Some(argument) => self.expr(&argument.value, env)?,
-            None => Expr::string(""),
-        };
-        let list = Expr::Aggregate(Box::new(collected));
-        let strings = DataType::array(DataType::String);
-        let ascending = Expr::literal(Value::Boolean(!item.descending), DataType::Boolean);
-        let sorted = Expr::call("sort_array", vec![list.clone(), ascending], strings);
-        let joined = Expr::call("array_join", vec![sorted, cast(separator, &DataType::String)], DataType::String);
-        let empty = Expr::call(
-            "=",
-            vec![Expr::call("size", vec![list], DataType::Int), Expr::literal(Value::Int(0), DataType::Int)],
-            DataType::Boolean,
-        );
-        self.case_of(vec![(empty, Expr::literal(Value::Null, DataType::String))], Some(joined), e.span)
-    }
-
     /// Whether `e` is a call of an aggregate function, looked at before anything is resolved.
     pub(super) fn is_aggregate_name(name: &str) -> bool {
-        name == "percentile_cont" || functions::find(name).is_some_and(|f| f.kind == Kind::Aggregate)
+        functions::find(name).is_some_and(|f| f.kind == Kind::Aggregate)
+    }
+}
+
+fn holds_map(t: &DataType) -> bool {
+    match t {
+        DataType::Map(..) => true,
+        DataType::Array(element) => holds_map(element),
+        DataType::Struct(members) => members.iter().any(|m| holds_map(&m.data_type)),
+        _ => false,
     }
 }
 

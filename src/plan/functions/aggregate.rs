@@ -3,6 +3,7 @@
 //! What each computes stands in `engine::state::accumulator`.
 
 use super::*;
+use crate::types::Field;
 use DataTypeConst as T;
 
 /// A row of this family; all of them take a fixed number of parameters.
@@ -45,10 +46,23 @@ fn array_of(args: &[DataType]) -> DataType {
 /// PERCENTILE's type: an array of DOUBLE for an array of percentages; intervals keep theirs.
 fn percentile_type(args: &[DataType]) -> DataType {
     let one = match args.first() {
-        Some(t @ (DataType::YearMonthInterval(..) | DataType::DayTimeInterval(..))) => t.clone(),
+        Some(DataType::YearMonthInterval(..)) => DataType::YEAR_TO_MONTH,
+        Some(DataType::DayTimeInterval(..)) => DataType::DAY_TO_SECOND,
         _ => DataType::Double,
     };
     if matches!(args.get(1), Some(DataType::Array(_))) { DataType::array(one) } else { one }
+}
+
+/// MAX_BY's and MIN_BY's type: x's, or with the number of rows an array of it.
+fn by_type(args: &[DataType]) -> DataType {
+    let one = args.first().cloned().unwrap_or(DataType::Void);
+    if args.len() > 2 { DataType::array(one) } else { one }
+}
+
+/// HISTOGRAM_NUMERIC's type: the bins' centres, which have the argument's type, and heights.
+fn histogram_type(args: &[DataType]) -> DataType {
+    let center = args.first().cloned().unwrap_or(DataType::Double);
+    DataType::array(DataType::Struct(vec![Field::new("x", center), Field::new("y", DataType::Double)]))
 }
 
 /// APPROX_PERCENTILE's type: the argument's, or an array of it.
@@ -63,11 +77,14 @@ const NUMBER: &[Param] = &[p("expr", Accepts::NumericOrInterval)];
 const DOUBLE: &[Param] = &[p("expr", Accepts::Double)];
 const PAIR: &[Param] = &[p("y", Accepts::Double), p("x", Accepts::Double)];
 const FLAG: &[Param] = &[p("expr", Accepts::Boolean)];
-const BITS: &[Param] = &[p("expr", Accepts::Integral)];
+const BITS: &[Param] = &[p("expr", WHOLE_ONLY)];
 const PICK: &[Param] = &[p("expr", Accepts::Any), opt("isIgnoreNull", Accepts::Boolean)];
-const BY: &[Param] = &[p("x", Accepts::Any), p("y", Accepts::Ordered)];
+const BY: &[Param] = &[p("x", Accepts::Any), p("y", Accepts::Ordered), opt("k", Accepts::ConstantInt)];
 const PERCENTILE: &[Param] = &[p("col", Accepts::NumericOrInterval), p("percentage", Accepts::Any), opt("frequency", Accepts::Integral)];
-const APPROXIMATE: &[Param] = &[p("col", Accepts::Any), p("percentage", Accepts::Any), opt("accuracy", Accepts::Int)];
+const APPROXIMATE: &[Param] = &[p("col", Accepts::Measurable), p("percentage", Accepts::Any), opt("accuracy", Accepts::ConstantInt)];
+const ORDERED_SHARE: &[Param] = &[p("col", Accepts::NumericOrInterval), p("percentage", Accepts::Any)];
+const HISTOGRAM: &[Param] = &[p("expr", Accepts::Measurable), p("nb", Accepts::ConstantInt)];
+const VECTOR: &[Param] = &[p("array", Accepts::Exact(&[T::FloatArray]))];
 const JOINED: &[Param] = &[p("expr", Accepts::StringOrBinary), opt("delimiter", Accepts::StringOrBinary)];
 
 /// The rows of this family.
@@ -255,16 +272,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "max_by",
         &[],
         BY,
-        Returns::Same(0),
-        "x of the row with the greatest y",
+        Returns::Rule(by_type),
+        "x of the row with the greatest y, or an array of x of the k rows with the greatest y",
         "SELECT max_by(a, b) FROM VALUES ('a', 1), ('b', 2) AS t(a, b)",
     ),
     row(
         "min_by",
         &[],
         BY,
-        Returns::Same(0),
-        "x of the row with the least y",
+        Returns::Rule(by_type),
+        "x of the row with the least y, or an array of x of the k rows with the least y",
         "SELECT min_by(a, b) FROM VALUES ('a', 1), ('b', 2) AS t(a, b)",
     ),
     row(
@@ -326,6 +343,54 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "the exact percentile, interpolated",
         "SELECT percentile(a, 0.3) FROM VALUES (0), (10) AS t(a)",
     ),
+    row(
+        "percentile_cont",
+        &[],
+        ORDERED_SHARE,
+        Returns::Rule(percentile_type),
+        "the percentile of the values in order, interpolated",
+        "SELECT percentile_cont(0.3) WITHIN GROUP (ORDER BY a) FROM VALUES (0), (10) AS t(a)",
+    ),
+    row(
+        "percentile_disc",
+        &[],
+        ORDERED_SHARE,
+        Returns::Rule(percentile_type),
+        "the first of the values in order that this share of them does not exceed",
+        "SELECT percentile_disc(0.3) WITHIN GROUP (ORDER BY a) FROM VALUES (0), (10) AS t(a)",
+    ),
+    row(
+        "histogram_numeric",
+        &[],
+        HISTOGRAM,
+        Returns::Rule(histogram_type),
+        "about how the values are spread: at most nb bins with centre x and height y",
+        "SELECT histogram_numeric(a, 2) FROM VALUES (0), (1), (10) AS t(a)",
+    ),
+    row(
+        "collect_union",
+        &[],
+        &[p("expr", Accepts::Array)],
+        Returns::Same(0),
+        "the distinct elements of all arrays, NULLs left out",
+        "SELECT collect_union(a) FROM VALUES (array(1, 2)), (array(2, 3)) AS t(a)",
+    ),
+    row(
+        "vector_sum",
+        &[],
+        VECTOR,
+        Returns::Same(0),
+        "the sum of vectors, element by element",
+        "SELECT vector_sum(a) FROM VALUES (array(1.0F, 2.0F)), (array(3.0F, 4.0F)) AS t(a)",
+    ),
+    row(
+        "vector_avg",
+        &[],
+        VECTOR,
+        Returns::Same(0),
+        "the mean of vectors, element by element",
+        "SELECT vector_avg(a) FROM VALUES (array(1.0F, 2.0F)), (array(3.0F, 4.0F)) AS t(a)",
+    ),
     row("median", &[], NUMBER, Returns::Rule(percentile_type), "the value in the middle", "SELECT median(a) FROM VALUES (0), (10) AS t(a)"),
     row(
         "approx_percentile",
@@ -338,7 +403,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row(
         "mode",
         &[],
-        &[p("expr", Accepts::Any), opt("deterministic", Accepts::Boolean)],
+        &[p("expr", Accepts::Any), opt("deterministic", FLAG_ONLY)],
         Returns::Same(0),
         "the most frequent value",
         "SELECT mode(a) FROM VALUES (1), (2), (2) AS t(a)",

@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     row(
         "json_tuple",
-        &[p("json", Accepts::String), p("field", Accepts::String)],
+        &[p("json", TEXT_ONLY), p("field", TEXT_ONLY)],
         Some(1),
         "top-level fields of a JSON object as columns of strings",
         "SELECT json_tuple('{\"a\": 1, \"b\": 2}', 'a', 'b')",

@@ -96,7 +96,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "hex",
         aliases: &[],
         kind: Kind::Scalar,
-        params: &[p("expr", Accepts::Any)],
+        params: &[p("expr", Accepts::Spellable)],
         repeats: None,
         returns: Returns::Type(DataTypeConst::String),
         doc: "A BIGINT, a text or a BINARY in hexadecimal digits.",

@@ -13,7 +13,7 @@ const TEXT: Returns = Returns::Type(DataTypeConst::String);
 pub(super) const FUNCTIONS: &[Function] = &[
     row(
         "get_json_object",
-        &[p("json", Accepts::String), p("path", Accepts::String)],
+        &[p("json", TEXT_ONLY), p("path", TEXT_ONLY)],
         TEXT,
         "The part of a JSON text that a path leads to: $.name, $['name'], $[3], $[*].",
         "SELECT get_json_object('{\"a\": {\"b\": [1, 2]}}', '$.a.b[1]')",
@@ -34,21 +34,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     row(
         "schema_of_json",
-        &[p("json", Accepts::String), opt("options", Accepts::Map)],
+        &[p("json", TEXT_ONLY), opt("options", Accepts::Map)],
         TEXT,
         "The type of a JSON text, spelt as from_json takes it.",
         "SELECT schema_of_json('{\"id\": 1, \"tags\": [\"x\"]}')",
     ),
     row(
         "json_array_length",
-        &[p("json", Accepts::String)],
+        &[p("json", TEXT_ONLY)],
         Returns::Type(DataTypeConst::Int),
         "How many elements a JSON array has.",
         "SELECT json_array_length('[1, 2, 3]')",
     ),
     row(
         "json_object_keys",
-        &[p("json", Accepts::String)],
+        &[p("json", TEXT_ONLY)],
         Returns::Type(DataTypeConst::StringArray),
         "The names of a JSON object's members.",
         "SELECT json_object_keys('{\"a\": 1, \"b\": 2}')",
@@ -69,7 +69,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     row(
         "schema_of_csv",
-        &[p("csv", Accepts::String), opt("options", Accepts::Map)],
+        &[p("csv", TEXT_ONLY), opt("options", Accepts::Map)],
         TEXT,
         "The types of a line of CSV, spelt as from_csv takes them.",
         "SELECT schema_of_csv('1,ann,2.5')",

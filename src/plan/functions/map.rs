@@ -97,7 +97,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "str_to_map",
         aliases: &[],
         kind: Kind::Scalar,
-        params: &[p("text", Accepts::String), opt("pairDelim", Accepts::String), opt("keyValueDelim", Accepts::String)],
+        params: &[p("text", TEXT_ONLY), opt("pairDelim", TEXT_ONLY), opt("keyValueDelim", TEXT_ONLY)],
         repeats: None,
         returns: Returns::Rule(|_| DataType::map(DataType::String, DataType::String)),
         doc: "A map of the pairs in a text; the delimiters are regular expressions.",

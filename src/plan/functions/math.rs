@@ -24,6 +24,7 @@ const DOUBLE: Returns = Returns::Type(T::Double);
 const NUMBER: &[Param] = &[p("expr", Accepts::NumericOrInterval)];
 const REAL: &[Param] = &[p("expr", Accepts::Double)];
 const ROUNDED: &[Param] = &[p("expr", Accepts::Numeric), opt("d", Accepts::ConstantInt)];
+const CUT: &[Param] = &[p("expr", Accepts::Numeric), opt("d", Accepts::ExactConstantInt)];
 const PLANE: &[Param] = &[p("expr1", Accepts::Double), p("expr2", Accepts::Double)];
 
 /// Bounds of a uniform number: DOUBLE if either is no whole number.
@@ -31,8 +32,11 @@ fn uniform(types: &[DataType]) -> DataType {
     match (types.first(), types.get(1)) {
         (Some(DataType::BigInt), Some(b)) if b.is_integral() => DataType::BigInt,
         (Some(a), Some(DataType::BigInt)) if a.is_integral() => DataType::BigInt,
-        (Some(a), Some(b)) if a.is_integral() && b.is_integral() => DataType::Int,
-        (Some(DataType::Float), Some(DataType::Float)) => DataType::Float,
+        (Some(a), Some(b)) if a.is_integral() && b.is_integral() => crate::plan::coerce::tightest(a, b).unwrap_or(DataType::Int),
+        (Some(DataType::Double), _) | (_, Some(DataType::Double)) => DataType::Double,
+        (Some(DataType::Float), _) | (_, Some(DataType::Float)) => DataType::Float,
+        (Some(DataType::Decimal(p, s)), Some(DataType::Decimal(q, t))) => DataType::Decimal(*p.max(q), *s.max(t)),
+        (Some(t @ DataType::Decimal(..)), _) | (_, Some(t @ DataType::Decimal(..))) => t.clone(),
         _ => DataType::Double,
     }
 }
@@ -51,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row(
         "bit_count",
         &[],
-        &[p("expr", Accepts::Any)],
+        &[p("expr", Accepts::Exact(&[T::Int, T::BigInt, T::SmallInt, T::TinyInt, T::Boolean]))],
         Returns::Type(T::Int),
         "How many bits of a whole number are set, of 64.",
         "SELECT bit_count(7)",
@@ -59,21 +63,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row(
         "bit_get",
         &["getbit"],
-        &[p("expr", Accepts::Integral), p("pos", Accepts::Int)],
+        &[p("expr", WHOLE_ONLY), p("pos", Accepts::Int)],
         Returns::Rule(|_| DataType::TinyInt),
         "The bit at a position, counted from the right from 0.",
         "SELECT bit_get(11, 0)",
     ),
     row("bround", &[], ROUNDED, Returns::Same(0), "The number rounded to d digits, the even one in the middle.", "SELECT bround(2.5, 0)"),
     real("cbrt", "The cube root.", "SELECT cbrt(27.0)"),
-    row(
-        "ceil",
-        &["ceiling"],
-        ROUNDED,
-        Returns::Rule(whole),
-        "The least whole number not below, or number of d digits.",
-        "SELECT ceil(-0.1)",
-    ),
+    row("ceil", &["ceiling"], CUT, Returns::Rule(whole), "The least whole number not below, or number of d digits.", "SELECT ceil(-0.1)"),
     row(
         "conv",
         &[],
@@ -98,7 +95,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The product of 1 to n; NULL outside 0 to 20.",
         "SELECT factorial(5)",
     ),
-    row("floor", &[], ROUNDED, Returns::Rule(whole), "The greatest whole number not above, or number of d digits.", "SELECT floor(-0.1)"),
+    row("floor", &[], CUT, Returns::Rule(whole), "The greatest whole number not above, or number of d digits.", "SELECT floor(-0.1)"),
     row("hypot", &[], PLANE, DOUBLE, "The square root of the sum of both squares.", "SELECT hypot(3, 4)"),
     real("ln", "The natural logarithm; NULL for 0 and below.", "SELECT ln(1)"),
     row(
@@ -137,12 +134,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "In which of n equal parts of min to max the value lies; 0 and n + 1 are outside.",
         "SELECT width_bucket(5.3, 0.2, 10.6, 5)",
     ),
-    row("rand", &["random"], &[opt("seed", Accepts::Integral)], DOUBLE, "A random number from 0 to below 1.", "SELECT rand(0)"),
-    row("randn", &[], &[opt("seed", Accepts::Integral)], DOUBLE, "A random number of the normal distribution.", "SELECT randn(0)"),
+    row("rand", &["random"], &[opt("seed", SEED)], DOUBLE, "A random number from 0 to below 1.", "SELECT rand(0)"),
+    row("randn", &[], &[opt("seed", SEED)], DOUBLE, "A random number of the normal distribution.", "SELECT randn(0)"),
+    row(
+        "randstr",
+        &[],
+        &[p("length", Accepts::ConstantInt), opt("seed", SEED)],
+        Returns::Type(T::String),
+        "A text of so many random characters 0-9, a-z and A-Z.",
+        "SELECT randstr(3, 0)",
+    ),
     row(
         "uniform",
         &[],
-        &[p("min", Accepts::Numeric), p("max", Accepts::Numeric), opt("seed", Accepts::Integral)],
+        &[p("min", Accepts::Number), p("max", Accepts::Number), opt("seed", SEED)],
         Returns::Rule(uniform),
         "A random number between two constants.",
         "SELECT uniform(10, 20, 0)",

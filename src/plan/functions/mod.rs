@@ -12,13 +12,16 @@ mod hash;
 mod json;
 mod map;
 mod math;
+mod misfit;
 mod operator;
 mod string;
 mod system;
 mod time_window;
+mod vector;
 mod window;
 
 pub use date::{extract_field, extract_type};
+pub use misfit::{misfit, refuses_null};
 pub use string::number_format_type;
 
 use crate::types::DataType;
@@ -97,8 +100,22 @@ pub enum Accepts {
     Double,
     /// Any numeric type as it is; STRING becomes DOUBLE.
     Numeric,
-    /// Numeric or interval as it is; STRING becomes DOUBLE.
+    /// Any numeric type as it is; nothing is cast.
+    Number,
+    /// Numeric, or a year-month or day-time interval, as it is; STRING becomes DOUBLE.
     NumericOrInterval,
+    /// As `NumericOrInterval`, and INTERVALs of months, days and microseconds too.
+    Signed,
+    /// Numeric, DATE, TIMESTAMP or interval as it is; STRING becomes DOUBLE.
+    Measurable,
+    /// A year-month or day-time interval as it is.
+    AnsiInterval,
+    /// One of these types as it is; nothing is cast.
+    Exact(&'static [DataTypeConst]),
+    /// INT; only SMALLINT and TINYINT are cast to it.
+    WidenedInt,
+    /// BIGINT and other numbers, BINARY or STRING as it is; other atomic types are cast to STRING.
+    Spellable,
     /// DATE; TIMESTAMPs and STRING are cast to it.
     Date,
     /// TIMESTAMP; DATE, TIMESTAMP_NTZ and STRING are cast to it.
@@ -139,8 +156,10 @@ pub enum Accepts {
     Lambda,
     /// A constant STRING.
     ConstantString,
-    /// A constant INT.
+    /// A constant INT; other numbers and STRING are cast to it.
     ConstantInt,
+    /// A constant that is an INT already.
+    ExactConstantInt,
 }
 
 /// How the result's type follows from the arguments'.
@@ -162,8 +181,11 @@ pub enum Returns {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataTypeConst {
     Boolean,
+    TinyInt,
+    SmallInt,
     Int,
     BigInt,
+    Float,
     Double,
     String,
     Binary,
@@ -171,6 +193,7 @@ pub enum DataTypeConst {
     Timestamp,
     TimestampNtz,
     StringArray,
+    FloatArray,
 }
 
 impl DataTypeConst {
@@ -178,6 +201,10 @@ impl DataTypeConst {
     pub fn data_type(self) -> DataType {
         match self {
             DataTypeConst::Boolean => DataType::Boolean,
+            DataTypeConst::TinyInt => DataType::TinyInt,
+            DataTypeConst::SmallInt => DataType::SmallInt,
+            DataTypeConst::Float => DataType::Float,
+            DataTypeConst::FloatArray => DataType::array(DataType::Float),
             DataTypeConst::Int => DataType::Int,
             DataTypeConst::BigInt => DataType::BigInt,
             DataTypeConst::Double => DataType::Double,
@@ -190,6 +217,19 @@ impl DataTypeConst {
         }
     }
 }
+
+/// STRING and nothing else.
+pub(super) const TEXT_ONLY: Accepts = Accepts::Exact(&[DataTypeConst::String]);
+
+/// TRUE or FALSE and nothing else.
+pub(super) const FLAG_ONLY: Accepts = Accepts::Exact(&[DataTypeConst::Boolean]);
+
+/// A seed: INT or BIGINT.
+pub(super) const SEED: Accepts = Accepts::Exact(&[DataTypeConst::Int, DataTypeConst::BigInt]);
+
+/// Whole numbers of any width, as they are.
+pub(super) const WHOLE_ONLY: Accepts =
+    Accepts::Exact(&[DataTypeConst::BigInt, DataTypeConst::Int, DataTypeConst::SmallInt, DataTypeConst::TinyInt]);
 
 /// A parameter that must be given.
 pub(super) const fn p(name: &'static str, accepts: Accepts) -> Param {
@@ -212,6 +252,7 @@ const FAMILIES: &[&[Function]] = &[
     map::FUNCTIONS,
     json::FUNCTIONS,
     hash::FUNCTIONS,
+    vector::FUNCTIONS,
     aggregate::FUNCTIONS,
     generator::FUNCTIONS,
     window::FUNCTIONS,

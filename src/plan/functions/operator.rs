@@ -24,7 +24,7 @@ const fn cast(name: &'static str, doc: &'static str, example: &'static str) -> F
 
 const ANY: &[Param] = &[p("expr", Accepts::Any)];
 const PAIR: &[Param] = &[p("expr1", Accepts::Common), p("expr2", Accepts::Common)];
-const NUMBER: &[Param] = &[p("expr", Accepts::NumericOrInterval)];
+const NUMBER: &[Param] = &[p("expr", Accepts::Signed)];
 const BITS: &[Param] = &[p("base", Accepts::Integral), p("count", Accepts::Int)];
 
 /// The quotient's type: DOUBLE unless decimals or intervals are divided.

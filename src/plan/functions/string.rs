@@ -459,7 +459,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "format_number",
         aliases: &[],
         kind: Kind::Scalar,
-        params: &[p("expr1", Accepts::Numeric), p("expr2", Accepts::Any)],
+        params: &[p("expr1", Accepts::Number), p("expr2", Accepts::Exact(&[DataTypeConst::Int, DataTypeConst::String]))],
         repeats: None,
         returns: Returns::Type(DataTypeConst::String),
         doc: "The number with separators of thousands and so many digits of fraction, or as a pattern says.",
@@ -525,7 +525,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "soundex",
         aliases: &[],
         kind: Kind::Scalar,
-        params: &[p("str", Accepts::String)],
+        params: &[p("str", TEXT_ONLY)],
         repeats: None,
         returns: Returns::Type(DataTypeConst::String),
         doc: "A code of how an English word sounds.",
@@ -548,11 +548,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         aliases: &[],
         kind: Kind::Scalar,
         params: &[
-            p("str", Accepts::String),
-            opt("upperChar", Accepts::String),
-            opt("lowerChar", Accepts::String),
-            opt("digitChar", Accepts::String),
-            opt("otherChar", Accepts::String),
+            p("str", TEXT_ONLY),
+            opt("upperChar", TEXT_ONLY),
+            opt("lowerChar", TEXT_ONLY),
+            opt("digitChar", TEXT_ONLY),
+            opt("otherChar", TEXT_ONLY),
         ],
         repeats: None,
         returns: Returns::Type(DataTypeConst::String),
@@ -646,7 +646,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "parse_url",
         aliases: &[],
         kind: Kind::Scalar,
-        params: &[p("url", Accepts::String), p("partToExtract", Accepts::String), opt("key", Accepts::String)],
+        params: &[p("url", TEXT_ONLY), p("partToExtract", TEXT_ONLY), opt("key", TEXT_ONLY)],
         repeats: None,
         returns: Returns::Type(DataTypeConst::String),
         doc: "A part of a URL: HOST, PATH, QUERY, REF, PROTOCOL, FILE, AUTHORITY or USERINFO.",
@@ -657,7 +657,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "try_parse_url",
         aliases: &[],
         kind: Kind::Scalar,
-        params: &[p("url", Accepts::String), p("partToExtract", Accepts::String), opt("key", Accepts::String)],
+        params: &[p("url", TEXT_ONLY), p("partToExtract", TEXT_ONLY), opt("key", TEXT_ONLY)],
         repeats: None,
         returns: Returns::Type(DataTypeConst::String),
         doc: "As parse_url, with NULL for what is no URL.",
@@ -776,10 +776,34 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// The type of `to_number` by a format: a decimal of the format's digits; `None` when it has none.
-pub fn number_format_type(format: &str) -> Option<DataType> {
+/// The type of `to_number` by a format: a decimal of the format's digits.
+///
+/// # Errors
+/// Spark's condition for what is wrong with the format, and a sentence.
+pub fn number_format_type(format: &str) -> Result<DataType, (&'static str, String)> {
+    if format.is_empty() {
+        return Err(("INVALID_FORMAT.EMPTY", "it is empty".to_string()));
+    }
+    let mut rest = format.to_ascii_uppercase();
+    for edge in ["MI", "S", "PR"] {
+        rest = rest.strip_suffix(edge).unwrap_or(&rest).to_string();
+    }
+    for edge in ["MI", "S"] {
+        rest = rest.strip_prefix(edge).unwrap_or(&rest).to_string();
+    }
+    let body = rest.strip_prefix('$').unwrap_or(&rest);
+    if !body.contains(['0', '9']) {
+        return Err(("INVALID_FORMAT.WRONG_NUM_DIGIT", "it has no digit 0 or 9".to_string()));
+    }
+    let known = body.trim_end_matches('$');
+    if let Some(c) = known.chars().find(|c| !matches!(c, '0' | '9' | '.' | 'D' | ',' | 'G')) {
+        return Err(("INVALID_FORMAT.UNEXPECTED_TOKEN", format!("`{c}` cannot stand in it")));
+    }
     let digits = |text: &str| text.chars().filter(|c| matches!(c, '0' | '9')).count() as u8;
     let point = format.find(['.', 'D', 'd']).unwrap_or(format.len());
     let (whole, fraction) = (digits(&format[..point]), digits(&format[point..]));
-    (1..=38).contains(&(whole + fraction)).then_some(DataType::Decimal(whole + fraction, fraction))
+    if (1..=38).contains(&(whole + fraction)) {
+        return Ok(DataType::Decimal(whole + fraction, fraction));
+    }
+    Err(("INVALID_FORMAT.WRONG_NUM_DIGIT", "it has more than 38 digits".to_string()))
 }

@@ -40,7 +40,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row(
         "assert_true",
         &[],
-        &[p("expr", Accepts::Boolean), opt("message", Accepts::String)],
+        &[p("expr", FLAG_ONLY), opt("message", Accepts::String)],
         VOID,
         "NULL where the condition is TRUE, else an error.",
         "SELECT assert_true(0 < 1)",

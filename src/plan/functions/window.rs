@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     row(
         "ntile",
-        &[opt("n", Accepts::ConstantInt)],
+        &[opt("n", Accepts::ExactConstantInt)],
         Returns::Type(T::Int),
         "which of n equal parts the row is in",
         "SELECT a, ntile(2) OVER (ORDER BY a) FROM VALUES (1), (2) AS t(a)",
@@ -58,8 +58,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     row("lag", SHIFT, Returns::Same(0), "the value of an earlier row", "SELECT a, lag(a) OVER (ORDER BY a) FROM VALUES (1), (2) AS t(a)"),
     row("lead", SHIFT, Returns::Same(0), "the value of a later row", "SELECT a, lead(a) OVER (ORDER BY a) FROM VALUES (1), (2) AS t(a)"),
     row(
+        "counter_diff",
+        &[p("value", Accepts::Number), opt("startTime", Accepts::Exact(&[T::Timestamp, T::TimestampNtz]))],
+        Returns::Same(0),
+        "how much a counter grew since the row before; NULL where it began anew",
+        "SELECT a, counter_diff(b) OVER (ORDER BY a) FROM VALUES (1, 10), (2, 25), (3, 4) AS t(a, b)",
+    ),
+    row(
         "nth_value",
-        &[p("input", Accepts::Any), p("offset", Accepts::ConstantInt), opt("ignoreNulls", Accepts::Boolean)],
+        &[p("input", Accepts::Any), p("offset", Accepts::Int), opt("ignoreNulls", Accepts::Boolean)],
         Returns::Same(0),
         "the value of the frame's n-th row",
         "SELECT a, nth_value(a, 2) OVER (ORDER BY a) FROM VALUES (1), (2) AS t(a)",

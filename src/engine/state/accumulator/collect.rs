@@ -1,9 +1,9 @@
-//! Aggregates that keep their values: lists, sets, percentiles, mode, joined strings.
+//! Aggregates that keep their values: lists, sets, mode, joined strings.
 
-use super::{Fold, Made, Shape, Updates, column, constant, each, narrow};
+use super::{Fold, Made, Shape, Updates, column, constant, each, hash_table, narrow};
 use crate::engine::EngineError;
-use crate::engine::columns::{series_of, value_at};
-use crate::engine::eval::access::{Output, numbers, validity};
+use crate::engine::columns::{one_chunk, series_of, value_at};
+use crate::engine::eval::access::{Cells, Output, lists, validity};
 use crate::engine::state::codec::{self, Direction};
 use crate::engine::state::slots::Slots;
 use crate::engine::state::stored::Stored;
@@ -17,72 +17,41 @@ pub(super) fn make(call: &AggregateCall) -> Result<Option<Made>, EngineError> {
     Ok(Some(match call.function.0 {
         "collect_list" => column(List { element: first }, &[Shape::Raw]),
         "collect_set" => column(Set { element: first }, &[Shape::Raw]),
-        "median" => column(Percentile { shares: vec![0.5], array: false, data_type: call.data_type.clone() }, &[Shape::Double]),
-        "percentile" => {
-            let (shares, array) = shares(call)?;
-            let shapes: &[Shape] = if call.args.len() > 2 { &[Shape::Double, Shape::Raw, Shape::Integer] } else { &[Shape::Double] };
-            column(Percentile { shares, array, data_type: element(&call.data_type, array) }, shapes)
+        "collect_union" => match first {
+            DataType::Array(element) => column(Union(Set { element: *element }), &[Shape::Raw]),
+            _ => return Err(EngineError::internal("collect_union of something that is no array")),
+        },
+        "mode" => {
+            let ties = match constant(call, 1) {
+                Some(Value::Boolean(true)) => Ties::Least,
+                Some(Value::Int(_)) => Ties::Greatest,
+                _ => Ties::Hashed,
+            };
+            column(Mode { data_type: first, ties }, &[Shape::Raw])
         }
-        "approx_percentile" => {
-            let (shares, array) = shares(call)?;
-            column(Rank { shares, array, data_type: element(&call.data_type, array) }, &[Shape::Raw])
-        }
-        "mode" => column(Mode { data_type: first, least: matches!(constant(call, 1), Some(Value::Boolean(true))) }, &[Shape::Raw]),
         "listagg" => {
             let delimiter = match constant(call, 1) {
                 Some(Value::String(s)) => s.as_bytes().to_vec(),
                 Some(Value::Binary(b)) => b.clone(),
                 _ => Vec::new(),
             };
-            column(Joined { delimiter, data_type: call.data_type.clone() }, &[Shape::Bytes])
+            if call.args.len() <= 2 {
+                return Ok(Some(column(Joined { delimiter, data_type: call.data_type.clone() }, &[Shape::Bytes])));
+            }
+            let keys: Vec<(DataType, Direction)> = call.args[2..]
+                .chunks(2)
+                .enumerate()
+                .map(|(i, pair)| {
+                    let flags = constant(call, 3 + 2 * i).and_then(Value::as_int).unwrap_or(0);
+                    (pair[0].data_type(), Direction { descending: flags & 1 != 0, nulls_first: flags & 2 != 0 })
+                })
+                .collect();
+            let mut shapes = vec![Shape::Raw; call.args.len()];
+            shapes[0] = Shape::Bytes;
+            column(Sorted { delimiter, data_type: call.data_type.clone(), keys }, &shapes)
         }
         _ => return Ok(None),
     }))
-}
-
-fn element(data_type: &DataType, array: bool) -> DataType {
-    match data_type {
-        DataType::Array(inner) if array => (**inner).clone(),
-        other => other.clone(),
-    }
-}
-
-/// The percentages of a call, and whether they came as an array.
-fn shares(call: &AggregateCall) -> Result<(Vec<f64>, bool), EngineError> {
-    fn number(e: &Expr) -> Option<f64> {
-        match e {
-            Expr::Literal { value, data_type } => of_value(value, data_type),
-            Expr::Cast { expr, .. } => number(expr),
-            _ => None,
-        }
-    }
-    fn of_value(value: &Value, data_type: &DataType) -> Option<f64> {
-        match (value, data_type) {
-            (Value::Int(n), _) => Some(*n as f64),
-            (Value::Double(d), _) => Some(*d),
-            (Value::Float(f), _) => Some(f64::from(*f)),
-            (Value::Decimal(d), DataType::Decimal(_, scale)) => Some(*d as f64 / 10f64.powi(i32::from(*scale))),
-            _ => None,
-        }
-    }
-    fn list(e: &Expr) -> Option<Vec<f64>> {
-        match e {
-            Expr::Literal { value: Value::Array(values), data_type: DataType::Array(t) } => values.iter().map(|v| of_value(v, t)).collect(),
-            Expr::Call { args, .. } => args.iter().map(number).collect(),
-            Expr::Cast { expr, .. } => list(expr),
-            _ => None,
-        }
-    }
-    let given = call.args.get(1).ok_or_else(|| EngineError::internal("a percentile without a percentage"))?;
-    let array = matches!(given.data_type(), DataType::Array(_));
-    let shares = if array { list(given) } else { number(given).map(|n| vec![n]) };
-    match shares {
-        Some(shares) if shares.iter().all(|s| (0.0..=1.0).contains(s)) => Ok((shares, array)),
-        Some(_) => Err(EngineError::data("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "a percentage must lie between 0.0 and 1.0")),
-        None => {
-            Err(EngineError::data("DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "a percentage must be a constant number or array of numbers"))
-        }
-    }
 }
 
 struct List {
@@ -113,6 +82,7 @@ impl Fold for List {
     }
 }
 
+/// The distinct values.
 struct Set {
     element: DataType,
 }
@@ -140,21 +110,25 @@ impl Stored for Distinct {
     }
 }
 
+impl Distinct {
+    /// Adds a value that is not there yet, told by its bytes.
+    fn add(&mut self, key: &[u8], value: impl FnOnce() -> Value) {
+        if !self.seen.contains(key) {
+            let key: Key = key.into();
+            self.seen.insert(key.clone());
+            self.keys.push(key);
+            self.values.push(value());
+        }
+    }
+}
+
 impl Fold for Set {
     type State = Distinct;
     const HEAP: bool = true;
 
     fn update(&self, states: &mut Slots<Distinct>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
         let keys = codec::encode(&args[..1], std::slice::from_ref(&self.element), args[0].len())?;
-        each(updates, validity(&args[0]), |slot, row| {
-            let state = &mut states[slot];
-            if !state.seen.contains(keys.row(row)) {
-                let key: Key = keys.row(row).into();
-                state.seen.insert(key.clone());
-                state.keys.push(key);
-                state.values.push(value_at(&args[0], row, &self.element));
-            }
-        });
+        each(updates, validity(&args[0]), |slot, row| states[slot].add(keys.row(row), || value_at(&args[0], row, &self.element)));
         Ok(())
     }
 
@@ -178,135 +152,53 @@ impl Fold for Set {
     }
 }
 
-/// Exact percentiles, interpolated between neighbours; a third argument weighs each value.
-struct Percentile {
-    shares: Vec<f64>,
-    array: bool,
-    data_type: DataType,
-}
+/// The distinct elements of arrays.
+struct Union(Set);
 
-impl Percentile {
-    fn of(sorted: &[(f64, i64)], total: i64, share: f64) -> f64 {
-        let position = (total - 1) as f64 * share;
-        let (lower, higher) = (position.floor() as i64, position.ceil() as i64);
-        let at = |rank: i64| {
-            let mut before = 0;
-            sorted.iter().find(|(_, n)| {
-                before += n;
-                before > rank
-            })
-        };
-        let value = |rank| at(rank).map_or(f64::NAN, |(v, _)| *v);
-        let (low, high) = (value(lower), value(higher));
-        if lower == higher || low == high { low } else { (higher as f64 - position) * low + (position - lower as f64) * high }
-    }
-}
-
-impl Fold for Percentile {
-    type State = Vec<(f64, i64)>;
+impl Fold for Union {
+    type State = Distinct;
     const HEAP: bool = true;
 
-    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
-        let values = numbers::<f64>(&args[0])?;
-        let weights = args.get(2).map(numbers::<i64>).transpose()?;
-        let mut negative = false;
-        each(updates, values.validity, |slot, row| {
-            let weight = weights.as_ref().map_or(1, |w| w.values[row]);
-            negative |= weight < 0;
-            if weight > 0 {
-                states[slot].push((values.values[row], weight));
+    fn update(&self, states: &mut Slots<Distinct>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+        let arrays = lists(&args[0])?;
+        let elements = one_chunk(arrays.inner().clone());
+        let keys = codec::encode(std::slice::from_ref(&elements), std::slice::from_ref(&self.0.element), elements.len())?;
+        let valid = validity(&elements);
+        each(updates, arrays.validity(), |slot, row| {
+            let (start, end) = arrays.value(row);
+            for i in (start..end).filter(|i| valid.is_none_or(|v| v.get_bit(*i))) {
+                states[slot].add(keys.row(i), || value_at(&elements, i, &self.0.element));
             }
         });
-        if negative { Err(EngineError::user("a frequency of percentile is negative")) } else { Ok(()) }
-    }
-
-    fn merge(&self, into: &mut Vec<(f64, i64)>, from: Vec<(f64, i64)>) -> Result<(), EngineError> {
-        into.extend(from);
         Ok(())
     }
 
-    fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError> {
-        let mut out = Vec::with_capacity(states.len());
-        for state in states {
-            let mut sorted = state.clone();
-            sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let total: i64 = sorted.iter().map(|(_, n)| n).sum();
-            let one = |share: &f64| Percentile::of(&sorted, total, *share);
-            out.push((total > 0).then(|| self.shares.iter().map(one).collect::<Vec<f64>>()));
-        }
-        if self.array {
-            let lists: Vec<Value> =
-                out.into_iter().map(|o| o.map_or(Value::Null, |v| Value::Array(v.into_iter().map(Value::Double).collect()))).collect();
-            return Ok(series_of(&lists, &DataType::array(DataType::Double)));
-        }
-        let mut builder = f64::builder(out.len());
-        for one in out {
-            match one {
-                Some(v) => v[0].push_to(&mut builder),
-                None => f64::push_null(&mut builder),
-            }
-        }
-        narrow(<f64 as Output>::finish(builder), &self.data_type)
+    fn merge(&self, into: &mut Distinct, from: Distinct) -> Result<(), EngineError> {
+        self.0.merge(into, from)
     }
 
-    fn heap(&self, state: &Self::State) -> usize {
-        state.capacity() * 16
+    fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Distinct>) -> Result<Series, EngineError> {
+        self.0.finish(states)
+    }
+
+    fn heap(&self, state: &Distinct) -> usize {
+        self.0.heap(state)
     }
 }
 
-/// The value at a rank: what approx_percentile gives while its accuracy is finer than the group.
-struct Rank {
-    shares: Vec<f64>,
-    array: bool,
-    data_type: DataType,
-}
-
-impl Fold for Rank {
-    type State = Vec<(Box<[u8]>, Value)>;
-    const HEAP: bool = true;
-
-    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
-        let up = Direction { descending: false, nulls_first: true };
-        let keys = codec::encode_ordered(&args[..1], std::slice::from_ref(&self.data_type), &[up], args[0].len())?;
-        each(updates, validity(&args[0]), |slot, row| {
-            states[slot].push((keys.row(row).into(), value_at(&args[0], row, &self.data_type)));
-        });
-        Ok(())
-    }
-
-    fn merge(&self, into: &mut Vec<(Box<[u8]>, Value)>, from: Vec<(Box<[u8]>, Value)>) -> Result<(), EngineError> {
-        into.extend(from);
-        Ok(())
-    }
-
-    fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError> {
-        let mut out = Vec::with_capacity(states.len());
-        for state in states {
-            let mut sorted: Vec<&(Box<[u8]>, Value)> = state.iter().collect();
-            sorted.sort_by(|a, b| a.0.cmp(&b.0));
-            let at = |share: &f64| {
-                let rank = (share * sorted.len() as f64).ceil() as usize;
-                sorted.get(rank.max(1) - 1).map_or(Value::Null, |(_, v)| v.clone())
-            };
-            out.push(match sorted.is_empty() {
-                true => Value::Null,
-                false if self.array => Value::Array(self.shares.iter().map(at).collect()),
-                false => at(&self.shares[0]),
-            });
-        }
-        let data_type = if self.array { DataType::array(self.data_type.clone()) } else { self.data_type.clone() };
-        Ok(series_of(&out, &data_type))
-    }
-
-    fn heap(&self, state: &Self::State) -> usize {
-        state.capacity() * 48
-    }
-}
-
-/// The most frequent value; of several the one seen first, or the least if asked for.
+/// The most frequent value.
 struct Mode {
     data_type: DataType,
-    least: bool,
+    ties: Ties,
+}
+
+/// Which of several values that are as frequent.
+#[derive(Clone, Copy, PartialEq)]
+enum Ties {
+    Least,
+    Greatest,
+    /// The one that Spark's hash table holds first.
+    Hashed,
 }
 
 #[derive(Clone, Default)]
@@ -365,7 +257,18 @@ impl Fold for Mode {
         let best = |state: &Counts| {
             let top = state.values.iter().map(|v| v.1).max()?;
             let mut ties = state.values.iter().filter(|v| v.1 == top);
-            let chosen = if self.least { ties.min_by(|a, b| a.2.cmp(&b.2)) } else { ties.next() };
+            if self.ties == Ties::Hashed && ties.clone().count() > 1 {
+                let hashes: Option<Vec<i32>> = state.values.iter().map(|v| hash_table::code(&v.0, &self.data_type)).collect();
+                if let Some(hashes) = hashes {
+                    let order = hash_table::order(&hash_table::order(&(0..hashes.len()).collect::<Vec<_>>(), &hashes), &hashes);
+                    return order.iter().map(|at| &state.values[*at]).find(|v| v.1 == top).map(|v| v.0.clone());
+                }
+            }
+            let chosen = match self.ties {
+                Ties::Least => ties.min_by(|a, b| a.2.cmp(&b.2)),
+                Ties::Greatest => ties.max_by(|a, b| a.2.cmp(&b.2)),
+                Ties::Hashed => ties.next(),
+            };
             chosen.map(|v| v.0.clone())
         };
         let values: Vec<Value> = states.map(|s| best(s).unwrap_or(Value::Null)).collect();
@@ -427,14 +330,48 @@ impl Fold for Joined {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Strings or binaries in the order of keys, one after the other.
+struct Sorted {
+    delimiter: Vec<u8>,
+    data_type: DataType,
+    keys: Vec<(DataType, Direction)>,
+}
 
-    #[test]
-    fn percentiles_interpolate() {
-        let values = [(0.0, 1), (10.0, 1)];
-        assert_eq!(Percentile::of(&values, 2, 0.3), 3.0);
-        assert_eq!(Percentile::of(&[(1.0, 3), (5.0, 1)], 4, 0.5), 1.0);
+impl Fold for Sorted {
+    /// The bytes that order each value, and the value.
+    type State = Vec<(Box<[u8]>, Box<[u8]>)>;
+    const HEAP: bool = true;
+
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+        let values = crate::engine::eval::access::bytes(&args[0])?;
+        let columns: Vec<Series> = (0..self.keys.len()).map(|i| args[2 + 2 * i].clone()).collect();
+        let (types, directions): (Vec<_>, Vec<_>) = self.keys.iter().cloned().unzip();
+        let order = codec::encode_ordered(&columns, &types, &directions, args[0].len())?;
+        each(updates, validity(&args[0]), |slot, row| states[slot].push((order.row(row).into(), values.0.value(row).into())));
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Self::State, from: Self::State) -> Result<(), EngineError> {
+        into.extend(from);
+        Ok(())
+    }
+
+    fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError> {
+        let mut builder = <&[u8] as Output>::builder(states.len());
+        for state in states {
+            if state.is_empty() {
+                builder.push_null();
+                continue;
+            }
+            let mut sorted: Vec<_> = state.iter().collect();
+            sorted.sort_by(|a, b| a.0.cmp(&b.0));
+            let values: Vec<&[u8]> = sorted.iter().map(|(_, value)| &**value).collect();
+            builder.push_value(values.join(&self.delimiter[..]).as_slice());
+        }
+        narrow(<&[u8] as Output>::finish(builder), &self.data_type)
+    }
+
+    fn heap(&self, state: &Self::State) -> usize {
+        state.iter().map(|(key, value)| key.len() + value.len() + 32).sum()
     }
 }

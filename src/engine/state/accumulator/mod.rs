@@ -4,10 +4,15 @@
 //! one of a few [`Shape`]s, so that a fold has one loop and not one per width of integer.
 
 mod collect;
+mod hash_table;
+mod histogram;
 mod moments;
 mod number;
 mod order;
+mod percentile;
+mod quantile;
 mod sketch;
+mod vector;
 
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
@@ -231,8 +236,14 @@ fn make(call: &AggregateCall) -> Result<Made, EngineError> {
     if let Some(made) = simple {
         return made;
     }
-    if let Some(made) = collect::make(call)? {
+    if let Some(made) = vector::make(call) {
         return Ok(made);
+    }
+    let of_values = [collect::make, percentile::make, quantile::make, histogram::make];
+    for make in of_values {
+        if let Some(made) = make(call)? {
+            return Ok(made);
+        }
     }
     sketch::make(call)?.ok_or_else(|| EngineError::user(format!("the aggregate function {name} is not built yet")))
 }
@@ -265,6 +276,23 @@ fn each(updates: Updates<'_>, validity: Option<&Bitmap>, mut f: impl FnMut(usize
                 }
             }
         }
+    }
+}
+
+/// A result that was computed as a DOUBLE, as a value of the type; whole numbers are cut towards zero.
+fn number_of(value: f64, data_type: &DataType) -> Value {
+    match data_type {
+        DataType::Float => Value::Float(value as f32),
+        DataType::Decimal(_, scale) => Value::Decimal((value * 10f64.powi(i32::from(*scale))).round() as i128),
+        DataType::Date => Value::Date(value as i32),
+        DataType::Timestamp | DataType::TimestampNtz => Value::Timestamp(value as i64),
+        DataType::YearMonthInterval(..) => Value::YearMonth(value as i32),
+        DataType::DayTimeInterval(..) => Value::DayTime(value as i64),
+        DataType::TinyInt => Value::Int(i64::from(value as i8)),
+        DataType::SmallInt => Value::Int(i64::from(value as i16)),
+        DataType::Int => Value::Int(i64::from(value as i32)),
+        DataType::BigInt => Value::Int(value as i64),
+        _ => Value::Double(value),
     }
 }
 
@@ -372,6 +400,8 @@ mod tests {
     fn states_come_back_from_bytes() {
         use DataType as T;
         let half = || Expr::literal(Value::Double(0.5), T::Double);
+        let bin = vec![crate::types::Field::new("x", T::Double), crate::types::Field::new("y", T::Double)];
+        let bins = T::array(T::Struct(bin));
         let cases: Vec<(&'static str, Vec<T>, Vec<Expr>, T)> = vec![
             ("count", vec![T::BigInt], vec![], T::BigInt),
             ("count_if", vec![T::Boolean], vec![], T::BigInt),
@@ -398,6 +428,9 @@ mod tests {
             ("median", vec![T::Double], vec![], T::Double),
             ("percentile", vec![T::Double], vec![half()], T::Double),
             ("approx_percentile", vec![T::BigInt], vec![half()], T::BigInt),
+            ("percentile_disc", vec![T::Double], vec![half()], T::Double),
+            ("histogram_numeric", vec![T::Double], vec![Expr::literal(Value::Int(3), T::Int)], bins),
+            ("max_by", vec![T::String, T::BigInt], vec![Expr::literal(Value::Int(2), T::Int)], T::array(T::String)),
             ("mode", vec![T::String], vec![], T::String),
             ("listagg", vec![T::String], vec![Expr::literal(Value::String(",".to_string()), T::String)], T::String),
             ("approx_count_distinct", vec![T::BigInt], vec![], T::BigInt),

@@ -31,7 +31,7 @@ pub(super) fn make(name: &str) -> Option<Result<Made, EngineError>> {
     let two: Two = match name {
         "covar_pop" => |s| (s.n > 0.0).then(|| s.xy / s.n),
         "covar_samp" => |s| (s.n > 1.0).then(|| s.xy / (s.n - 1.0)),
-        "corr" => |s| (s.n > 1.0).then(|| s.xy / (s.xx * s.yy).sqrt()),
+        "corr" => |s| (s.n > 1.0 && s.xx * s.yy != 0.0).then(|| s.xy / (s.xx * s.yy).sqrt()),
         "regr_avgx" => |s| (s.n > 0.0).then_some(s.x),
         "regr_avgy" => |s| (s.n > 0.0).then_some(s.y),
         "regr_sxx" => |s| (s.n > 0.0).then_some(s.xx),

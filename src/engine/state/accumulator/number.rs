@@ -32,7 +32,7 @@ pub(super) fn make(call: &AggregateCall) -> Option<Result<Made, EngineError>> {
                 column(AvgDecimal { from: *from, precision: *precision, scale: *scale, attempt }, &[Shape::Decimal])
             }
             (_, data_type @ (DataType::YearMonthInterval(..) | DataType::DayTimeInterval(..))) => {
-                column(AvgInterval { data_type: data_type.clone() }, &[Shape::Integer])
+                column(AvgInterval { data_type: data_type.clone(), attempt }, &[Shape::Integer])
             }
             _ => column(AvgDouble, &[Shape::Double]),
         },
@@ -326,6 +326,7 @@ impl Fold for AvgDecimal {
 
 struct AvgInterval {
     data_type: DataType,
+    attempt: bool,
 }
 
 impl Fold for AvgInterval {
@@ -346,7 +347,20 @@ impl Fold for AvgInterval {
     }
 
     fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a (i128, i64)>) -> Result<Series, EngineError> {
-        let averages = optional(states, |s| Ok((s.1 > 0).then(|| divide(s.0, i128::from(s.1)) as i64)))?;
+        // The sum has the interval's own width in Spark, and overflows as one.
+        let fits = |sum: i128| match self.data_type {
+            DataType::YearMonthInterval(..) => i32::try_from(sum).is_ok(),
+            _ => i64::try_from(sum).is_ok(),
+        };
+        let averages = optional(states, |s| match s {
+            (_, 0) => Ok(None),
+            (sum, n) if fits(*sum) => Ok(Some(divide(*sum, i128::from(*n)) as i64)),
+            _ if self.attempt => Ok(None),
+            _ => {
+                let message = "interval overflow in avg";
+                Err(EngineError::data("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", message).help("try_avg gives NULL instead"))
+            }
+        })?;
         narrow(averages, &self.data_type)
     }
 }

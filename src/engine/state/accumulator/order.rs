@@ -17,6 +17,11 @@ pub(super) fn make(call: &AggregateCall) -> Option<Result<Made, EngineError>> {
         "min" | "max" => extreme(data_type, call.function.0 == "max"),
         "min_by" | "max_by" => {
             let by = call.args.get(1).map_or(DataType::Void, Expr::data_type);
+            if let Some(most) = constant(call, 2).and_then(Value::as_int) {
+                let value = call.args.first().map_or(DataType::Void, Expr::data_type);
+                let kind = Several { most: most as usize, greatest: call.function.0 == "max_by", value, by };
+                return Some(Ok(column(kind, &[Shape::Raw, Shape::Raw])));
+            }
             column(By { data_type, by, greatest: call.function.0 == "max_by" }, &[Shape::Raw, Shape::Raw])
         }
         "first" | "any_value" => column(Pick { data_type, ignore_nulls: ignores_nulls(call), last: false }, &[Shape::Raw]),
@@ -269,6 +274,61 @@ impl Fold for By {
 
     fn heap(&self, state: &Self::State) -> usize {
         state.as_ref().map_or(0, |(key, _)| key.len())
+    }
+}
+
+/// The values of the rows whose order keys are the least or greatest, in that order.
+struct Several {
+    most: usize,
+    greatest: bool,
+    value: DataType,
+    by: DataType,
+}
+
+impl Several {
+    /// Sorts, and drops what is beyond the number asked for; of equal keys the first to come stays.
+    fn cut(&self, state: &mut Vec<(Box<[u8]>, Value)>) {
+        state.sort_by(|a, b| if self.greatest { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) });
+        state.truncate(self.most);
+    }
+}
+
+impl Fold for Several {
+    type State = Vec<(Box<[u8]>, Value)>;
+    const HEAP: bool = true;
+
+    fn update(&self, states: &mut Slots<Self::State>, updates: Updates<'_>, args: &[Series]) -> Result<(), EngineError> {
+        let up = Direction { descending: false, nulls_first: true };
+        let keys = codec::encode_ordered(&args[1..2], std::slice::from_ref(&self.by), &[up], args[1].len())?;
+        each(updates, validity(&args[1]), |slot, row| {
+            let state = &mut states[slot];
+            state.push((keys.row(row).into(), value_at(&args[0], row, &self.value)));
+            // Room to spare, so that not every row sorts.
+            if state.len() >= 2 * self.most + 64 {
+                self.cut(state);
+            }
+        });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Self::State, from: Self::State) -> Result<(), EngineError> {
+        into.extend(from);
+        self.cut(into);
+        Ok(())
+    }
+
+    fn finish<'a>(&self, states: impl ExactSizeIterator<Item = &'a Self::State>) -> Result<Series, EngineError> {
+        let mut out = Vec::with_capacity(states.len());
+        for state in states {
+            let mut state = state.clone();
+            self.cut(&mut state);
+            out.push(if state.is_empty() { Value::Null } else { Value::Array(state.into_iter().map(|(_, v)| v).collect()) });
+        }
+        Ok(series_of(&out, &DataType::array(self.value.clone())))
+    }
+
+    fn heap(&self, state: &Self::State) -> usize {
+        state.iter().map(|(key, _)| key.len() + 64).sum()
     }
 }
 
