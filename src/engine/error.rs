@@ -3,6 +3,7 @@
 use crate::checkpoint::storage::is_transient;
 use crate::checkpoint::{self, CheckpointError};
 use crate::diagnostic::Diagnostic;
+use crate::plan::expr::ColumnId;
 use std::fmt;
 use std::path::Path;
 
@@ -29,6 +30,17 @@ pub struct Failure {
     pub row: Option<usize>,
     /// What to do.
     pub help: Option<String>,
+    /// The operation of an expression that failed.
+    pub blame: Option<Blame>,
+}
+
+/// Which operation failed, and on what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blame {
+    /// The function's or operator's name in `plan::functions`, or `plan::places::CAST`.
+    pub operation: &'static str,
+    /// The columns that it read, with their values in the row at fault as they are written in SQL.
+    pub columns: Vec<(ColumnId, Option<String>)>,
 }
 
 /// Who has to act on a failure.
@@ -52,6 +64,7 @@ impl EngineError {
             place: None,
             row: None,
             help: None,
+            blame: None,
         }))
     }
 
@@ -107,6 +120,15 @@ impl EngineError {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> EngineError {
         self.0.help = Some(help.into());
+        self
+    }
+
+    /// With the operation at fault, unless one further in is blamed already.
+    #[must_use]
+    pub fn blame(mut self, blame: impl FnOnce(Option<usize>) -> Blame) -> EngineError {
+        if self.0.blame.is_none() {
+            self.0.blame = Some(blame(self.0.row));
+        }
         self
     }
 

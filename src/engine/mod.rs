@@ -24,6 +24,6 @@ pub mod trigger;
 pub mod watermark;
 
 pub use bounded::{NoSystemTables, SystemTables, run_bounded};
-pub use error::EngineError;
+pub use error::{Blame, EngineError};
 pub use frame::Frame;
 pub use resources::{MemoryTable, Resources};

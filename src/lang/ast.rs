@@ -56,7 +56,8 @@ pub enum Statement {
     /// `AWAIT name [TIMEOUT interval]`; the interval in microseconds
     Await { name: Ident, timeout: Option<i64> },
     /// `SET key = value`; without a value it prints the setting, without a key all of them
-    Set { key: Option<String>, value: Option<String>, span: Span },
+    /// `SET [key [= value]]`; `span` is the key's, where there is one.
+    Set { key: Option<String>, value: Option<String>, span: Span, value_span: Span },
     /// `RESET [key]`
     Reset { key: Option<String>, span: Span },
     /// `SOURCE 'file.sql'`

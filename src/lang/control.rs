@@ -279,18 +279,21 @@ pub(super) fn awaiting(i: In<'_>) -> Parsed<'_, Statement> {
 pub(super) fn set(start: In<'_>) -> Parsed<'_, Statement> {
     let i = start.next();
     if ends(i) {
-        return Ok((i, Statement::Set { key: None, value: None, span: i.span_since(start) }));
+        return Ok((i, Statement::Set { key: None, value: None, span: i.span_since(start), value_span: Span::default() }));
     }
+    let key_start = i;
     let (i, key) = setting(i)?;
+    let span = i.span_since(key_start);
     if ends(i) {
-        return Ok((i, Statement::Set { key: Some(key), value: None, span: i.span_since(start) }));
+        return Ok((i, Statement::Set { key: Some(key), value: None, span, value_span: span }));
     }
     if !i.sign(S::Eq) {
         return i.missing(Expected::Sign(S::Eq));
     }
     let i = i.next();
+    let value_start = i;
     let (i, value) = if i.peek().kind == TokenKind::Text && ends(i.next()) { literal::string(i)? } else { raw(i)? };
-    Ok((i, Statement::Set { key: Some(key), value: Some(value), span: i.span_since(start) }))
+    Ok((i, Statement::Set { key: Some(key), value: Some(value), span, value_span: i.span_since(value_start) }))
 }
 
 fn ends(i: In<'_>) -> bool {

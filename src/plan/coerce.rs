@@ -80,8 +80,8 @@ pub(crate) fn common(a: &DataType, b: &DataType) -> Option<DataType> {
             t if t.is_interval() => None,
             t if t.is_integral() => Some(BigInt),
             Float | Double | Decimal(..) => Some(Double),
-            t if t.is_interval() => None,
-            t if t.is_atomic() => Some(t.clone()),
+            // Which fields of an interval a text names is not known before it is read.
+            t if t.is_atomic() && !t.is_interval() => Some(t.clone()),
             _ => None,
         },
         (Array(x), Array(y)) => Some(DataType::array(common(x, y)?)),

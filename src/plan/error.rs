@@ -66,7 +66,9 @@ pub enum Reason {
     /// Columns of the two sides whose types do not go together.
     IncompatibleColumns { operator: &'static str, position: usize, left: DataType, right: DataType },
     /// An alias list of the wrong length.
-    AliasCount { aliases: usize, columns: usize },
+    AliasCount { condition: &'static str, aliases: usize, columns: usize },
+    /// `x.*` where nothing in sight is called `x`.
+    StarOfNothing { name: String, known: Vec<String> },
     /// A star where none may stand.
     StarNotAllowed { place: String },
     /// More than one generator, or one in a place where none may stand.
@@ -99,8 +101,12 @@ impl AnalysisError {
 }
 
 impl Reason {
-    /// Spark's condition, where it has a name.
+    /// Spark's condition, where it has a name: one that starts with `_LEGACY` is none.
     pub fn condition(&self) -> Option<&str> {
+        self.any_condition().filter(|name| !name.starts_with("_LEGACY"))
+    }
+
+    fn any_condition(&self) -> Option<&str> {
         Some(match self {
             Reason::UnresolvedColumn { visible, .. } if visible.is_empty() => "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION",
             Reason::UnresolvedColumn { .. } => "UNRESOLVED_COLUMN.WITH_SUGGESTION",
@@ -115,6 +121,7 @@ impl Reason {
             Reason::OperandType { .. } => "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE",
             Reason::DifferentTypes { .. } => "DATATYPE_MISMATCH.DATA_DIFF_TYPES",
             Reason::CastNotAllowed { from, to } => crate::plan::coerce::refused_cast(from, to).0,
+            Reason::NotBoolean { clause: "FILTER", .. } => "INVALID_AGGREGATE_FILTER.NOT_BOOLEAN",
             Reason::NotBoolean { clause: "JOIN", .. } => "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
             Reason::NotBoolean { .. } => "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
             Reason::NotConstant { .. } => "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
@@ -124,6 +131,7 @@ impl Reason {
             | Reason::WindowNotAllowed { condition, .. }
             | Reason::Subquery { condition, .. }
             | Reason::PipeOperator { condition, .. }
+            | Reason::AliasCount { condition, .. }
             | Reason::Rule { condition, .. } => condition,
             Reason::Constant { condition, .. } => return condition.as_deref(),
             Reason::Watermark { condition, .. } | Reason::Streaming { condition, .. } => return *condition,
@@ -134,7 +142,7 @@ impl Reason {
             Reason::OrdinalOutOfRange { .. } => "ORDER_BY_POS_OUT_OF_RANGE",
             Reason::ColumnCount { .. } => "NUM_COLUMNS_MISMATCH",
             Reason::IncompatibleColumns { .. } => "INCOMPATIBLE_COLUMN_TYPE",
-            Reason::AliasCount { .. } => "ASSIGNMENT_ARITY_MISMATCH",
+            Reason::StarOfNothing { .. } => "CANNOT_RESOLVE_STAR_EXPAND",
             Reason::StarNotAllowed { .. } => "INVALID_USAGE_OF_STAR_OR_REGEX",
             Reason::OutputMode { .. } => "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION",
             Reason::NotAStream { .. } | Reason::SeveralWindows | Reason::NotBuilt { .. } => return None,
@@ -149,6 +157,7 @@ impl Reason {
                 let last = name.rsplit('.').next().unwrap_or(name);
                 meant(nearest(last, visible.iter().map(|(n, _)| n.as_str())))
             }
+            Reason::StarOfNothing { name, known } => meant(nearest(name, known.iter().map(String::as_str))),
             Reason::FieldNotFound { field, members } => meant(nearest(field, members.iter().map(String::as_str))),
             Reason::UnresolvedRelation { name, known } | Reason::UnresolvedFunction { name, known } => {
                 meant(nearest(name, known.iter().map(String::as_str)))
@@ -174,6 +183,7 @@ impl Reason {
             Reason::UnresolvedRelation { known, .. } if known.is_empty() => {
                 vec!["there is none yet: CREATE STREAM name USING socket OPTIONS (host 'localhost', port 9999);".to_string()]
             }
+            Reason::StarOfNothing { known, .. } if !known.is_empty() => vec![format!("in sight: {}", known.join(", "))],
             Reason::UnresolvedRelation { known, .. } => vec![format!("there are: {}", known.join(", "))],
             Reason::MissingGroupBy { column } => {
                 vec![format!("help: add GROUP BY {column}, or put it into an aggregate such as any_value({column})")]
@@ -242,7 +252,8 @@ impl fmt::Display for Reason {
             Reason::IncompatibleColumns { operator, position, left, right } => {
                 write!(f, "column {position} of {operator} is {} on one side and {} on the other", left.sql(), right.sql())
             }
-            Reason::AliasCount { aliases, columns } => write!(f, "{aliases} names for {columns} columns"),
+            Reason::StarOfNothing { name, .. } => write!(f, "nothing in sight is called `{name}`, so `{name}.*` stands for no columns"),
+            Reason::AliasCount { aliases, columns, .. } => write!(f, "{aliases} names for {columns} columns"),
             Reason::StarNotAllowed { place } => write!(f, "* cannot stand in {place}"),
             Reason::SeveralWindows => f.write_str("several different time windows in one query would pair every window with every other"),
             Reason::OutputMode { mode, why, .. } => write!(f, "{mode} mode is not possible here: {why}"),

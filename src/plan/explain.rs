@@ -178,7 +178,8 @@ impl fmt::Display for Expr {
     }
 }
 
-fn literal(value: &Value, data_type: &DataType) -> String {
+/// A value as it is written in SQL: `'text'`, `DATE '2024-02-29'`, `NULL`.
+pub fn literal(value: &Value, data_type: &DataType) -> String {
     match (value, data_type) {
         (Value::Null, _) => "NULL".to_string(),
         (Value::Boolean(b), _) => b.to_string(),

@@ -17,8 +17,12 @@ pub enum Clause {
     Sample,
     /// GROUP BY, or the select list of an aggregation without one.
     Aggregate,
+    /// WATERMARK behind a stream.
+    Watermark,
     /// DISTINCT inside a call.
     DistinctCall,
+    /// A call of this function.
+    Call(&'static str),
 }
 
 /// The first place where `query` has such a clause, from the outside in.
@@ -37,7 +41,7 @@ fn body(b: &QueryBody, clause: Clause) -> Option<Span> {
         QueryBody::Select(select) => {
             let own = match clause {
                 Clause::Aggregate => select.group_by.as_ref().map(|g| g.span).or_else(|| calls(&select.items, clause)),
-                Clause::Over | Clause::DistinctCall => calls(&select.items, clause),
+                Clause::Over | Clause::DistinctCall | Clause::Call(_) => calls(&select.items, clause),
                 Clause::Join if select.from.len() > 1 => Some(select.span),
                 _ => None,
             };
@@ -60,7 +64,10 @@ fn operator(operator: &PipeOperator, span: Span, clause: Clause) -> Option<Span>
         (PipeOperator::Limit(_), Clause::Limit) | (PipeOperator::Offset(_), Clause::Offset) => true,
         (PipeOperator::Join { .. }, Clause::Join) | (PipeOperator::SetOperation { .. }, Clause::SetOperation) => true,
         (PipeOperator::TableSample(_), Clause::Sample) | (PipeOperator::Aggregate { .. }, Clause::Aggregate) => true,
-        (PipeOperator::Select { items, .. } | PipeOperator::Extend(items), Clause::Over | Clause::Aggregate | Clause::DistinctCall) => {
+        (
+            PipeOperator::Select { items, .. } | PipeOperator::Extend(items),
+            Clause::Over | Clause::Aggregate | Clause::DistinctCall | Clause::Call(_),
+        ) => {
             return calls(items, clause);
         }
         (PipeOperator::Aggregate { items, .. }, Clause::DistinctCall) => return calls(items, clause),
@@ -72,6 +79,7 @@ fn operator(operator: &PipeOperator, span: Span, clause: Clause) -> Option<Span>
 fn table(t: &TableRef, clause: Clause) -> Option<Span> {
     match t {
         TableRef::Relation { sample: Some(sample), .. } if clause == Clause::Sample => Some(sample.span),
+        TableRef::Relation { watermark: Some(watermark), .. } if clause == Clause::Watermark => Some(watermark.span),
         TableRef::Subquery { query, .. } => find(query, clause),
         TableRef::Join(join) if clause == Clause::Join => Some(join.span),
         TableRef::Join(join) => table(&join.left, clause).or_else(|| table(&join.right, clause)),
@@ -88,6 +96,7 @@ fn calls(items: &[SelectItem], clause: Clause) -> Option<Span> {
             let matches = match clause {
                 Clause::Over => call.over.is_some(),
                 Clause::DistinctCall => call.distinct,
+                Clause::Call(name) => call.name.name.eq_ignore_ascii_case(name),
                 _ => aggregate && call.over.is_none(),
             };
             if matches {

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no polars, no clock. Constants are folded through the [`Fold`] trait that the session
 //! passes in.
 
+pub mod advice;
 mod analyze;
 mod coerce;
 mod error;
@@ -13,6 +14,7 @@ mod locate;
 pub mod logical;
 mod naming;
 pub mod optimizer;
+pub mod places;
 mod scope;
 pub mod streaming;
 pub mod time_range;
@@ -65,6 +67,8 @@ pub struct Analyzed {
     pub analyzed: LogicalPlan,
     /// What runs.
     pub plan: LogicalPlan,
+    /// Where its operations stand in the text.
+    pub places: places::Places,
     /// Things that Spark is silent about and a learner would want to know.
     pub warnings: Vec<Diagnostic>,
 }
@@ -93,5 +97,5 @@ pub fn analyze(query: &ast::Query, catalog: &Catalog, settings: &Settings, fold:
     let relation = analyzer.query(query)?;
     let analyzed = analyze::finish(relation);
     let plan = optimizer::optimize(analyzed.clone(), fold);
-    Ok(Analyzed { analyzed, plan, warnings: analyzer.warnings })
+    Ok(Analyzed { analyzed, plan, places: analyzer.places, warnings: analyzer.warnings })
 }

@@ -71,7 +71,7 @@ fn map_exprs(plan: LogicalPlan, f: &mut dyn FnMut(Expr) -> Expr) -> LogicalPlan 
 }
 
 /// The same node over rewritten inputs.
-fn map_inputs(plan: LogicalPlan, f: &mut dyn FnMut(LogicalPlan) -> LogicalPlan) -> LogicalPlan {
+pub(crate) fn map_inputs(plan: LogicalPlan, f: &mut dyn FnMut(LogicalPlan) -> LogicalPlan) -> LogicalPlan {
     use LogicalPlan::*;
     let mut g = |input: Box<LogicalPlan>| Box::new(f(*input));
     match plan {

@@ -4,11 +4,12 @@
 use crate::diagnostic::Span;
 use crate::lang::ast::Query;
 use crate::plan::error::{AnalysisError, Reason};
-use crate::plan::expr::{ColumnId, Expr};
+use crate::plan::expr::{ColumnId, Expr, NamedExpr};
 use crate::plan::locate::{self, Clause};
-use crate::plan::logical::{JoinKind, LogicalPlan};
+use crate::plan::logical::{JoinKind, LogicalPlan, NamedAggregate};
 use crate::plan::time_range::state_bound;
 use crate::progress::OutputMode;
+use crate::types::DataType;
 use std::collections::HashSet;
 
 type Result = std::result::Result<(), Box<AnalysisError>>;
@@ -29,29 +30,67 @@ pub fn check_query(plan: &LogicalPlan, mode: OutputMode, query: &Query) -> Resul
 pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result {
     let span = Span::default();
     let aggregates = streaming_aggregates(plan);
-    match mode {
-        OutputMode::Complete if aggregates.is_empty() => {
-            let why = "only an aggregation has a complete result that can be written again".to_string();
-            let instead = "leave OUTPUT MODE out, or use append".to_string();
-            return refuse(Reason::OutputMode { mode: "complete", why, instead }, span);
-        }
-        OutputMode::Append => append_aggregates(&aggregates)?,
-        OutputMode::Update if any(plan, &|p| matches!(p, LogicalPlan::SessionWindow { .. }) && p.is_streaming()) => {
-            let why = "a session can still merge with another, so it has no update".to_string();
-            return refuse(
-                Reason::OutputMode { mode: "update", why, instead: "use append with a watermark, or complete".to_string() },
-                span,
-            );
-        }
-        _ => {}
+    if mode == OutputMode::Complete && aggregates.is_empty() {
+        let why = "only an aggregation has a complete result that can be written again".to_string();
+        let instead = "leave OUTPUT MODE out, or use append".to_string();
+        return refuse(Reason::OutputMode { mode: "complete", why, instead }, span);
     }
-    if mode != OutputMode::Append && aggregates.iter().any(|a| a.inputs().into_iter().any(|i| !streaming_aggregates(i).is_empty())) {
+    if mode == OutputMode::Append {
+        append_aggregates(&aggregates)?;
+    }
+    if mode == OutputMode::Update && aggregates.first().is_some_and(|a| by_session(a)) {
+        let why = "a session can still merge with another, so it has no update".to_string();
+        let instead = "use append with a watermark, or complete".to_string();
+        return refuse(Reason::OutputMode { mode: "update", why, instead }, span);
+    }
+    if mode != OutputMode::Append && follows_aggregate(plan) {
         let message =
-            "an aggregation over an aggregation is only right in append mode: in update and complete its input changes again".to_string();
+            "what keeps state over an aggregation is only right in append mode: in update and complete its input changes again".to_string();
         let instead = "use OUTPUT MODE append with a WATERMARK, or write the first result INTO a sink and read that".to_string();
         return refuse(Reason::Streaming { clause: Clause::Aggregate, condition: None, message, instead }, span);
     }
     nodes(plan, mode)
+}
+
+/// Whether an aggregation groups by sessions.
+fn by_session(plan: &LogicalPlan) -> bool {
+    let LogicalPlan::Aggregate { input, keys, .. } = plan else { return false };
+    let mut node = &**input;
+    loop {
+        match node {
+            LogicalPlan::SessionWindow { column, .. } => return keys.iter().any(|k| k.expr.columns().contains(&column.id)),
+            LogicalPlan::Project { input, .. } | LogicalPlan::Filter { input, .. } => node = input,
+            _ => return false,
+        }
+    }
+}
+
+/// Whether an aggregation, a removal of duplicates or a join of streams stands over an aggregation.
+fn follows_aggregate(plan: &LogicalPlan) -> bool {
+    let stateful = match plan {
+        LogicalPlan::Aggregate { .. } if is_pivot(plan) && plan.is_streaming() => return true,
+        LogicalPlan::Aggregate { .. } | LogicalPlan::Deduplicate { .. } => plan.is_streaming(),
+        LogicalPlan::Join { left, right, .. } => left.is_streaming() && right.is_streaming(),
+        _ => false,
+    };
+    plan.inputs().into_iter().any(|input| stateful && !streaming_aggregates(input).is_empty() || follows_aggregate(input))
+}
+
+/// Whether a plan has all of its rows in every batch of complete mode: an aggregation is somewhere in it. DISTINCT alone
+/// is none here, as in Spark.
+fn is_complete(plan: &LogicalPlan, below_project: bool) -> bool {
+    match plan {
+        LogicalPlan::Aggregate { aggregates, .. } if plan.is_streaming() && (below_project || !aggregates.is_empty()) => true,
+        _ => plan.inputs().into_iter().any(|input| is_complete(input, matches!(plan, LogicalPlan::Project { .. }))),
+    }
+}
+
+/// PIVOT aggregates twice in Spark: by the pivoted column too, then without it. Here it is one aggregation whose columns
+/// have the pivoted values' names and filters; those of a select list have the call's name.
+fn is_pivot(plan: &LogicalPlan) -> bool {
+    let LogicalPlan::Aggregate { aggregates, .. } = plan else { return false };
+    let made_by_select = |a: &NamedAggregate| a.name.strip_prefix(a.call.function.0).is_some_and(|rest| rest.starts_with('('));
+    !aggregates.is_empty() && aggregates.iter().all(|a| a.call.filter.is_some() && !made_by_select(a))
 }
 
 /// Append writes a group when the watermark has passed it, so event time has to be among its keys.
@@ -73,17 +112,18 @@ fn append_aggregates(aggregates: &[&LogicalPlan]) -> Result {
     Ok(())
 }
 
-/// The rules of single operators, from the top down.
+/// The rules of single operators, from the bottom up as in Spark: the first that is broken is the one that is told.
 fn nodes(plan: &LogicalPlan, mode: OutputMode) -> Result {
     if !plan.is_streaming() {
         return Ok(());
     }
+    plan.inputs().into_iter().try_for_each(|input| nodes(input, mode))?;
     let no = |clause: Clause, message: &str, instead: &str| {
         let (message, instead) = (message.to_string(), instead.to_string());
         refuse(Reason::Streaming { clause, condition: None, message, instead }, Span::default())
     };
     match plan {
-        LogicalPlan::Sort { input, .. } if mode != OutputMode::Complete || streaming_aggregates(input).is_empty() => {
+        LogicalPlan::Sort { input, .. } if mode != OutputMode::Complete || !is_complete(input, false) => {
             return no(
                 Clause::OrderBy,
                 "a stream never ends, so its rows cannot be sorted; only an aggregation in complete mode can",
@@ -107,7 +147,7 @@ fn nodes(plan: &LogicalPlan, mode: OutputMode) -> Result {
                 "CREATE STREAM over the table's files, or JOIN it",
             );
         }
-        LogicalPlan::SetOperation { left, right, intersect, .. } => return set_operation(left, right, *intersect, mode),
+        LogicalPlan::SetOperation { left, right, intersect, all } => return set_operation(left, right, (*intersect, *all), mode),
         LogicalPlan::Window { .. } => {
             let message = "window functions with OVER do not work on a stream; only time windows do".to_string();
             let instead = "use GROUP BY window(ts, '10 seconds'), or max_by and min_by instead of row_number".to_string();
@@ -123,12 +163,23 @@ fn nodes(plan: &LogicalPlan, mode: OutputMode) -> Result {
             );
         }
         LogicalPlan::Join { left, right, kind, condition } => join(left, right, *kind, condition.as_ref(), mode)?,
+        LogicalPlan::Project { exprs, .. } if exprs.iter().any(|e| e.expr.any(&is_row_number)) => {
+            return no(
+                Clause::Call("monotonically_increasing_id"),
+                "monotonically_increasing_id() counts the rows of a table, and a stream has no first row to count from",
+                "use uuid() for an id of each row, or a column that the data has",
+            );
+        }
         _ => {}
     }
-    plan.inputs().into_iter().try_for_each(|input| nodes(input, mode))
+    Ok(())
 }
 
-fn set_operation(left: &LogicalPlan, right: &LogicalPlan, intersect: bool, mode: OutputMode) -> Result {
+fn is_row_number(e: &Expr) -> bool {
+    matches!(e, Expr::Call { function, .. } if function.0 == "monotonically_increasing_id")
+}
+
+fn set_operation(left: &LogicalPlan, right: &LogicalPlan, (intersect, all): (bool, bool), mode: OutputMode) -> Result {
     let name = if intersect { "INTERSECT" } else { "EXCEPT" };
     if right.is_streaming() && (left.is_streaming() || !intersect) {
         let message = format!("{name} with a stream on the right is not possible");
@@ -142,10 +193,36 @@ fn set_operation(left: &LogicalPlan, right: &LogicalPlan, intersect: bool, mode:
             Span::default(),
         );
     }
-    let condition = (mode == OutputMode::Append).then_some("UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK");
+    if !intersect && !all {
+        // Rows are told apart by all columns: an aggregation by all of them, over those without a match.
+        let event_time = event_time_columns(left);
+        if mode != OutputMode::Append || left.columns().iter().any(|c| event_time.contains(&c.id)) {
+            return Ok(());
+        }
+    }
+    let condition = (!intersect && mode == OutputMode::Append).then_some("UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK");
     let message = format!("{name} of a stream has to remember every row it has seen");
-    let instead = "use LEFT SEMI JOIN or LEFT ANTI JOIN with the bounded table".to_string();
-    refuse(Reason::Streaming { clause: Clause::SetOperation, condition, message, instead }, Span::default())
+    let instead = match (intersect, all) {
+        (false, false) => "add a WATERMARK, or use OUTPUT MODE update; LEFT ANTI JOIN with the table keeps every row without a match",
+        (false, true) => "use LEFT ANTI JOIN with the bounded table",
+        _ => "use LEFT SEMI JOIN with the bounded table",
+    };
+    refuse(Reason::Streaming { clause: Clause::SetOperation, condition, message, instead: instead.to_string() }, Span::default())
+}
+
+/// The plan with what a stream runs in another way than a table does: EXCEPT as an anti join whose rows are told apart.
+pub fn runnable(plan: LogicalPlan) -> LogicalPlan {
+    let plan = crate::plan::optimizer::map_inputs(plan, &mut runnable);
+    let LogicalPlan::SetOperation { left, right, intersect: false, all: false } = plan else { return plan };
+    if !left.is_streaming() {
+        return LogicalPlan::SetOperation { left, right, intersect: false, all: false };
+    }
+    let keys = left.columns().into_iter().map(|c| NamedExpr { id: c.id, name: c.name.clone(), expr: c.expr() }).collect();
+    let pairs = left.columns().into_iter().zip(right.columns());
+    let equal = pairs.map(|(a, b)| Expr::call("<=>", vec![a.expr(), b.expr()], DataType::Boolean));
+    let condition = equal.reduce(|a, b| Expr::And(Box::new(a), Box::new(b)));
+    let join = LogicalPlan::Join { left, right, kind: JoinKind::LeftAnti, condition };
+    LogicalPlan::Aggregate { input: Box::new(join), keys, aggregates: vec![] }
 }
 
 fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Option<&Expr>, mode: OutputMode) -> Result {
@@ -184,6 +261,10 @@ fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Opti
         return no(format!("{name} of two streams is not possible in complete mode"), "use append mode");
     }
     match kind {
+        _ if !has_equality(left, right, condition) => no(
+            "a join of two streams needs an equality between them, else every row would meet every other".to_string(),
+            "add ON a.key = b.key",
+        ),
         JoinKind::Inner | JoinKind::Cross => Ok(()),
         JoinKind::LeftAnti => no("a left anti join of two streams is not possible".to_string(), "use LEFT JOIN … and filter for NULL"),
         _ if mode != OutputMode::Append => no(format!("{name} of two streams works in append mode only"), "use OUTPUT MODE append"),
@@ -193,6 +274,23 @@ fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Opti
             "add WATERMARK to both streams and a range such as b.ts BETWEEN a.ts AND a.ts + INTERVAL 10 SECONDS to ON",
         ),
     }
+}
+
+/// Whether ON compares a value of the one side with a value of the other for equality.
+fn has_equality(left: &LogicalPlan, right: &LogicalPlan, condition: Option<&Expr>) -> bool {
+    let [l, r] = [left, right].map(|side| side.columns().iter().map(|c| c.id).collect::<HashSet<_>>());
+    let of = |e: &Expr, ids: &HashSet<ColumnId>| !e.columns().is_empty() && e.columns().iter().all(|c| ids.contains(c));
+    let mut parts = Vec::new();
+    if let Some(condition) = condition {
+        conjuncts(condition, &mut parts);
+    }
+    parts.iter().any(|part| match part {
+        Expr::Call { function, args, .. } if matches!(function.0, "=" | "<=>") => {
+            let [a, b] = args.as_slice() else { return false };
+            of(a, &l) && of(b, &r) || of(a, &r) && of(b, &l)
+        }
+        _ => false,
+    })
 }
 
 /// Whether the watermark closes rows of the outer side: an event-time key, or a range between event times.
@@ -264,7 +362,7 @@ pub fn event_time_columns(plan: &LogicalPlan) -> HashSet<ColumnId> {
         }
         LogicalPlan::Expand { input, projections, columns } => {
             let set = event_time_columns(input);
-            let kept = columns.iter().enumerate().filter(|(i, _)| projections.iter().all(|p| carries(&p[*i], &set)));
+            let kept = columns.iter().enumerate().filter(|(i, _)| projections.iter().any(|p| carries(&p[*i], &set)));
             kept.map(|(_, c)| c.id).collect()
         }
         other => other.inputs().into_iter().flat_map(event_time_columns).collect(),
@@ -290,10 +388,6 @@ fn streaming_aggregates(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
         out.extend(streaming_aggregates(input));
     }
     out
-}
-
-fn any(plan: &LogicalPlan, test: &dyn Fn(&LogicalPlan) -> bool) -> bool {
-    test(plan) || plan.inputs().into_iter().any(|i| any(i, test))
 }
 
 fn refuse(reason: Reason, span: Span) -> Result {

@@ -54,8 +54,11 @@ impl StateBound {
 /// `other_event_time` those of the other side that carry its watermark.
 ///
 /// A comparison such as `a.n > 1` counts as a bound too, as in Spark, which takes the constant for a time: the rows
-/// of that side then stay for good.
+/// of that side then stay for good. Without a watermark on the other side nothing bounds anything.
 pub fn state_bound(condition: Option<&Expr>, own: &HashSet<ColumnId>, other_event_time: &HashSet<ColumnId>) -> Option<StateBound> {
+    if other_event_time.is_empty() {
+        return None;
+    }
     let mut parts = Vec::new();
     conjuncts(condition?, &mut parts);
     let mut bound = StateBound::default();
@@ -203,7 +206,8 @@ mod tests {
         let n = Expr::Column { id: ColumnId(3), name: "n".to_string(), data_type: DataType::Int };
         let above = call(">", n, Expr::literal(Value::Int(1), DataType::Int));
         let own = HashSet::from([ColumnId(1), ColumnId(3)]);
-        let bound = state_bound(Some(&above), &own, &HashSet::new());
+        assert_eq!(state_bound(Some(&above), &own, &HashSet::new()), None, "no watermark, no bound");
+        let bound = state_bound(Some(&above), &own, &HashSet::from([ColumnId(2)]));
         assert_eq!(bound, Some(StateBound { after_watermark: None, fixed: Some(0) }));
         assert_eq!(bound.map(|b| b.until(5_000_000)), Some(0));
     }

@@ -9,7 +9,7 @@ use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::pool::STACK;
 use crate::engine::sink::console::{Format, Output, TableStyle};
 use crate::lang::{is_complete, split};
-use crate::session::{Answer, Bounded, Entry, Outcome, Session, SessionOptions, Surface};
+use crate::session::{Answer, Bounded, Entry, Outcome, Session, SessionOptions, Surface, diagnose};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::CmdKind;
 use rustyline::history::FileHistory;
@@ -244,7 +244,7 @@ impl Prompt {
         }
         let failure = entry.handle.wait(Some(Duration::ZERO)).and_then(Result::err);
         entry.handle.abandon();
-        failure.map_or(Ok(()), |e| Err(e.into()))
+        failure.map_or(Ok(()), |e| Err(diagnose(e, &entry.places)))
     }
 
     /// AWAIT: until the query ends, the time is over, or Ctrl-C.

@@ -97,13 +97,13 @@ impl Session {
             return Ok(outcome);
         }
         self.not_being_filled(name)?;
-        let (plan, warnings) = self.analyze(query)?;
+        let crate::plan::Analyzed { plan, places, warnings, .. } = self.analyze_both(query)?;
         if plan.is_streaming() {
             return Err(Diagnostic::error("a table is bounded, and this query reads a stream")
                 .at(query.span)
                 .note(format!("instead: START {} AS … INTO memory keeps a stream's result as a table", quote_if_needed(&name.name))));
         }
-        let bounded = self.bounded(plan);
+        let bounded = self.bounded(plan, places);
         let frame = bounded.run()?;
         let rows = frame.rows();
         let columns = bounded.columns().to_vec();

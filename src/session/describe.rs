@@ -47,7 +47,7 @@ impl Session {
 
     /// The plan that would run; it is analyzed but not started, and no source is opened.
     pub(super) fn explain(&mut self, extended: bool, query: &StreamingQuery) -> Result<Outcome, Diagnostic> {
-        let plan::Analyzed { analyzed, plan, warnings } = self.analyze_both(&query.query)?;
+        let plan::Analyzed { analyzed, plan, warnings, .. } = self.analyze_both(&query.query)?;
         let mut out = plan.to_string();
         let guarantee = plan.is_streaming().then(|| self.guarantee_of(query, &plan)).flatten();
         if extended {

@@ -10,6 +10,7 @@
 mod change;
 mod create;
 mod describe;
+mod failure;
 mod function;
 mod headless;
 mod infer;
@@ -23,6 +24,7 @@ mod show;
 mod start;
 mod system;
 
+pub use failure::diagnose;
 pub use headless::{HeadlessRun, headless};
 pub use queries::{Entry, Queries, is_over};
 pub use script::{ScriptOptions, run_script};
@@ -149,7 +151,7 @@ impl Session {
             Statement::Crash { name, after } => self.crash(&name, after),
             Statement::AlterQuery { name, query } => self.alter_query(&name, *query),
             Statement::Await { name, timeout } => self.wait(&name, timeout),
-            Statement::Set { key, value, span } => self.set(key, value, span),
+            Statement::Set { key, value, span, value_span } => self.set(key, value, span, value_span),
             Statement::Reset { key, span } => self.reset(key, span),
             Statement::Source { path, span } => source(path, span),
             Statement::Unavailable { what, span } => Err(unavailable(&what, span)),
@@ -191,12 +193,13 @@ impl Session {
         &self.options.clock
     }
 
-    fn set(&mut self, key: Option<String>, value: Option<String>, span: Span) -> Result<Outcome, Diagnostic> {
+    fn set(&mut self, key: Option<String>, value: Option<String>, span: Span, value_span: Span) -> Result<Outcome, Diagnostic> {
         match (key, value) {
             (None, _) => Ok(self.show_settings()),
             (Some(key), None) => self.show_setting(&key).map_err(|e| e.at(span)),
             (Some(key), Some(value)) => {
-                let warning = self.settings.set(&key, &value).map_err(|e| e.at(span))?;
+                let known = SETTINGS.iter().any(|s| s.key.eq_ignore_ascii_case(&key));
+                let warning = self.settings.set(&key, &value).map_err(|e| e.at(if known { value_span } else { span }))?;
                 Ok(Outcome { warnings: warning.map(|w| w.at(span)).into_iter().collect(), ..Outcome::done() })
             }
         }

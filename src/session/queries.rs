@@ -2,6 +2,7 @@
 
 use crate::engine::query::QueryHandle;
 use crate::lang::ast::StreamingQuery;
+use crate::plan::places::Places;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One query of the session.
@@ -17,6 +18,8 @@ pub struct Entry {
     pub sink: String,
     /// The statement that started it.
     pub definition: Arc<StreamingQuery>,
+    /// Where its operations stand in the statement's text.
+    pub places: Arc<Places>,
 }
 
 /// The list of queries, shared with whoever has to end them when a signal comes.

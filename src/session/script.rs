@@ -3,12 +3,14 @@
 //! A query without a name runs to its end before the next statement; started ones go on beside it and are awaited
 //! when the script is through. Signals stop all of them after their batch in flight (see [`super::interrupt`]).
 
+use super::failure::diagnose;
 use super::queries::{Entry, is_over};
 use super::{Answer, Outcome, Session};
 use crate::diagnostic::{Diagnostic, SourceText, Span, draw_for_terminal, printable_lines};
 use crate::engine::sink::console::Format;
 use crate::lang::split;
 use std::io::Write;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How a script is run.
@@ -28,8 +30,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// Runs a script to its end; errors go to standard error. Gives whether all went well.
 pub fn run_script(session: &mut Session, source: &SourceText, options: ScriptOptions) -> bool {
-    let mut run = Run { session, options, failed: false, told: Vec::new() };
-    run.statements(source, 0);
+    let mut run = Run { session, options, failed: false, told: Vec::new(), started: Vec::new() };
+    run.statements(&Rc::new(source.clone()), 0);
     run.await_started();
     !run.failed
 }
@@ -40,11 +42,13 @@ struct Run<'a> {
     failed: bool,
     /// Runs whose failure AWAIT told already.
     told: Vec<String>,
+    /// Where the queries that go on beside the script were written, by their runs.
+    started: Vec<(String, Place)>,
 }
 
 impl Run<'_> {
     /// All statements of a script; within SOURCE they count as the statement that named it.
-    fn statements(&mut self, source: &SourceText, depth: usize) {
+    fn statements(&mut self, source: &Rc<SourceText>, depth: usize) {
         for (index, statement) in split(&source.text).enumerate() {
             if self.is_over() {
                 return;
@@ -53,9 +57,10 @@ impl Run<'_> {
                 self.session.number(index as u64 + 1);
             }
             let text = &source.text[statement.span.range()];
-            let done = self.session.execute(text).and_then(|outcome| self.finish(outcome, depth, &Place { source, span: statement.span }));
+            let place = Place { source: Rc::clone(source), span: statement.span };
+            let done = self.session.execute(text).and_then(|outcome| self.finish(outcome, depth, &place));
             if let Err(error) = done {
-                self.report(&error, Some(&Place { source, span: statement.span }));
+                self.report(&error, Some(&place));
             }
         }
     }
@@ -66,7 +71,7 @@ impl Run<'_> {
     }
 
     /// Shows what came of a statement and waits for what it has to wait for.
-    fn finish(&mut self, outcome: Outcome, depth: usize, place: &Place<'_>) -> Result<(), Diagnostic> {
+    fn finish(&mut self, outcome: Outcome, depth: usize, place: &Place) -> Result<(), Diagnostic> {
         for warning in &outcome.warnings {
             complain(warning, Some(place), self.options.color);
         }
@@ -78,7 +83,8 @@ impl Run<'_> {
         let origin = self.session.origin();
         let output = self.session.output().clone();
         match outcome.answer {
-            Answer::Done | Answer::Started(_) => {}
+            Answer::Done => {}
+            Answer::Started(entry) => self.started.push((entry.handle.snapshot().run_id, place.clone())),
             Answer::Rows { columns, frame } => output.rows(&origin, &columns, &frame, self.session.settings().zone())?,
             Answer::Text { column, text } => output.text(&origin, column, &text)?,
             Answer::Bounded(bounded) => {
@@ -89,16 +95,17 @@ impl Run<'_> {
             }
             Answer::Preview(entry) => ended(&entry, None)?,
             Answer::Wait { entry, timeout } => {
-                let done = ended(&entry, timeout);
-                if done.is_err() {
-                    self.told.push(entry.handle.snapshot().run_id);
+                if let Err(error) = ended(&entry, timeout) {
+                    let run = entry.handle.snapshot().run_id;
+                    let place = self.started.iter().find(|(id, _)| *id == run).map(|(_, place)| place.clone());
+                    self.told.push(run);
+                    self.report(&error, place.as_ref());
                 }
-                done?;
             }
             Answer::Script { path, .. } if depth >= MAX_DEPTH => {
                 return Err(Diagnostic::error(format!("`{path}` is the {MAX_DEPTH}th script within another; does it read itself?")));
             }
-            Answer::Script { path, text } => self.statements(&SourceText::new(path, text), depth + 1),
+            Answer::Script { path, text } => self.statements(&Rc::new(SourceText::new(path, text)), depth + 1),
         }
         Ok(())
     }
@@ -113,12 +120,14 @@ impl Run<'_> {
             let over: Vec<Entry> = waiting.iter().filter(|e| is_over(e)).cloned().collect();
             waiting.retain(|e| !over.iter().any(|o| o.statement == e.statement && o.name == e.name));
             for entry in over {
-                if self.told.contains(&entry.handle.snapshot().run_id) {
+                let run = entry.handle.snapshot().run_id;
+                if self.told.contains(&run) {
                     continue;
                 }
                 if let Err(error) = ended(&entry, None) {
                     self.session.number(entry.statement);
-                    self.report(&error, None);
+                    let place = self.started.iter().find(|(id, _)| *id == run).map(|(_, place)| place.clone());
+                    self.report(&error, place.as_ref());
                     if !self.options.keep_going {
                         self.session.queries().close();
                     }
@@ -131,7 +140,7 @@ impl Run<'_> {
     }
 
     /// An error on standard error, and in the output where that has a line for it.
-    fn report(&mut self, error: &Diagnostic, place: Option<&Place<'_>>) {
+    fn report(&mut self, error: &Diagnostic, place: Option<&Place>) {
         self.failed = true;
         complain(error, place, self.options.color);
         if self.options.keep_going {
@@ -143,8 +152,9 @@ impl Run<'_> {
 }
 
 /// Where a statement stands.
-struct Place<'a> {
-    source: &'a SourceText,
+#[derive(Clone)]
+struct Place {
+    source: Rc<SourceText>,
     span: Span,
 }
 
@@ -152,7 +162,7 @@ struct Place<'a> {
 fn ended(entry: &Entry, timeout: Option<Duration>) -> Result<(), Diagnostic> {
     match entry.handle.wait(timeout) {
         Some(Err(error)) => {
-            let mut error = Diagnostic::from(error);
+            let mut error = diagnose(error, &entry.places);
             if let Some(name) = &entry.name {
                 error.notes.push(format!("query: {name}"));
             }
@@ -163,13 +173,13 @@ fn ended(entry: &Entry, timeout: Option<Duration>) -> Result<(), Diagnostic> {
 }
 
 /// Draws a message over the whole script, so that the line numbers are the script's.
-fn complain(diagnostic: &Diagnostic, place: Option<&Place<'_>>, color: bool) {
+fn complain(diagnostic: &Diagnostic, place: Option<&Place>, color: bool) {
     let mut diagnostic = diagnostic.clone();
     if let Some(Place { span, .. }) = place {
         let start = span.start as usize;
         diagnostic.span = diagnostic.span.map(|s| Span::new(start + s.start as usize, start + s.end as usize));
     }
-    say(&draw_for_terminal(&diagnostic, place.map(|p| p.source), color));
+    say(&draw_for_terminal(&diagnostic, place.map(|p| &*p.source), color));
 }
 
 /// Standard error may be closed; then there is nobody to tell.

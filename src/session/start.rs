@@ -1,6 +1,7 @@
 //! Queries: bounded ones are handed out to be run, streaming ones are started.
 
 use super::create::place;
+use super::failure::diagnose;
 use super::queries::is_over;
 use super::system::SystemRows;
 use super::{Answer, Entry, Outcome, Session, Surface, unavailable};
@@ -18,7 +19,8 @@ use crate::engine::{EngineError, Frame, Resources};
 use crate::lang::ast::{self, Ident, OutputModeDef, SinkDef, StreamingQuery, TriggerDef};
 use crate::plan::expr::Expr;
 use crate::plan::logical::{Column, LogicalPlan};
-use crate::plan::{self, FoldError, Reason, streaming};
+use crate::plan::places::Places;
+use crate::plan::{self, FoldError, Reason, advice, streaming};
 use crate::progress::guarantee::{self, Guarantee, Repeats, guarantee};
 use crate::progress::{OutputMode, Trigger};
 use crate::types::{Field, Value, quote_if_needed};
@@ -31,6 +33,7 @@ pub struct Bounded {
     context: EvalContext,
     resources: Resources,
     system: SystemRows,
+    places: Places,
     /// The rows are computed and shown to nobody (INTO noop).
     pub silent: bool,
     /// Where the rows go instead of being shown.
@@ -52,8 +55,9 @@ impl Bounded {
     ///
     /// # Errors
     /// When a source cannot be read or a value cannot be computed.
-    pub fn run(&self) -> Result<Frame, EngineError> {
-        let frame = crate::engine::run_bounded(&self.plan, &self.context, &self.resources, &self.system)?;
+    pub fn run(&self) -> Result<Frame, Diagnostic> {
+        let rows = crate::engine::run_bounded(&self.plan, &self.context, &self.resources, &self.system);
+        let frame = rows.map_err(|e| diagnose(e, &self.places))?;
         let Some(sink) = &self.into else { return Ok(frame) };
         let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
         sink::write_once(&mut **sink, &self.columns, &frame, &self.context)?;
@@ -64,8 +68,8 @@ impl Bounded {
 impl Session {
     /// A query with or without a stream in it.
     pub(super) fn query(&mut self, query: StreamingQuery) -> Result<Outcome, Diagnostic> {
-        let (plan, warnings) = self.analyze(&query.query)?;
-        if plan.is_streaming() { self.streaming(query, plan, warnings, None) } else { self.once(&query, plan, warnings) }
+        let analyzed = self.analyze_both(&query.query)?;
+        if analyzed.plan.is_streaming() { self.streaming(query, analyzed, None) } else { self.once(&query, analyzed) }
     }
 
     /// The plan of a query over the session's names.
@@ -121,13 +125,14 @@ impl Session {
     }
 
     /// A bounded plan with what it needs to run.
-    pub(super) fn bounded(&self, plan: LogicalPlan) -> Bounded {
+    pub(super) fn bounded(&self, plan: LogicalPlan, places: Places) -> Bounded {
         Bounded {
             columns: plan.columns(),
             plan,
             context: self.eval_context(),
             resources: self.resources.clone(),
             system: SystemRows::new(self.queries.clone()),
+            places,
             silent: false,
             into: None,
         }
@@ -139,7 +144,8 @@ impl Session {
     }
 
     /// A query without a stream runs once: the clauses that only a stream has are refused.
-    fn once(&mut self, query: &StreamingQuery, plan: LogicalPlan, warnings: Vec<Diagnostic>) -> Result<Outcome, Diagnostic> {
+    fn once(&mut self, query: &StreamingQuery, analyzed: plan::Analyzed) -> Result<Outcome, Diagnostic> {
+        let plan::Analyzed { plan, places, warnings, .. } = analyzed;
         let needs_stream = |clause: &str, span: Span| {
             Err(Diagnostic::error(format!("{clause} is for streams, and this query reads none: it would run once and end"))
                 .condition("WRITE_STREAM_NOT_ALLOWED")
@@ -158,7 +164,7 @@ impl Session {
         if let Some((_, span)) = &query.checkpoint {
             return needs_stream("CHECKPOINT", *span);
         }
-        let mut bounded = self.bounded(plan);
+        let mut bounded = self.bounded(plan, places);
         if let Some(into) = &query.sink {
             match into.format.name.to_lowercase().as_str() {
                 "console" => {}
@@ -175,8 +181,8 @@ impl Session {
 
     /// Starts a query that reads streams, where another stood if it takes that one's place.
     pub(super) fn start_streaming(&mut self, query: StreamingQuery, taken: Option<Takeover>) -> Result<Outcome, Diagnostic> {
-        let (plan, warnings) = self.analyze(&query.query)?;
-        self.streaming(query, plan, warnings, taken)
+        let analyzed = self.analyze_both(&query.query)?;
+        self.streaming(query, analyzed, taken)
     }
 
     /// What state a plan would keep, and what it reads.
@@ -184,17 +190,15 @@ impl Session {
         Ok(kept_state(plan, mode, &self.eval_context(), &self.resources, &self.options.clock)?)
     }
 
-    fn streaming(
-        &mut self,
-        query: StreamingQuery,
-        plan: LogicalPlan,
-        warnings: Vec<Diagnostic>,
-        taken: Option<Takeover>,
-    ) -> Result<Outcome, Diagnostic> {
+    fn streaming(&mut self, query: StreamingQuery, analyzed: plan::Analyzed, taken: Option<Takeover>) -> Result<Outcome, Diagnostic> {
+        let plan::Analyzed { plan, places, mut warnings, .. } = analyzed;
         let definition = Arc::new(query.clone());
         let trigger = trigger_of(query.trigger.as_ref())?;
         let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), &query.query)?;
         mode_fits(mode, &query)?;
+        let endless = !matches!(trigger, Trigger::AvailableNow | Trigger::Once);
+        warnings.extend(advice::streaming_warnings(&plan, mode, endless, &query.query));
+        let plan = streaming::runnable(plan);
         if let Some(name) = &query.name {
             self.may_start(name, query.sink.as_ref())?;
         }
@@ -224,7 +228,8 @@ impl Session {
         };
         let handle = start(spec).map_err(|e| Diagnostic::from(e).at(query.checkpoint.as_ref().map_or(query.span, |(_, span)| *span)))?;
         let recovery = handle.recovery();
-        let entry = Entry { handle, name: name.clone(), statement: self.statement, sink: sink_name.clone(), definition };
+        let entry =
+            Entry { handle, name: name.clone(), statement: self.statement, sink: sink_name.clone(), definition, places: Arc::new(places) };
         self.queries.add(entry.clone());
         if let (Some(name), "memory") = (&name, sink_name.as_str()) {
             let fields = columns.into_iter().map(|c| Field::new(c.name, c.data_type)).collect();

@@ -17,8 +17,10 @@ use super::access::{self, broadcast, flag_series, flags};
 use super::bind::{Bound, Node};
 use super::{Argument, EvalContext, KernelCall, Lambda, cast, compare};
 use crate::engine::columns::{null_series, one_chunk, value_at};
-use crate::engine::{EngineError, Frame};
+use crate::engine::{Blame, EngineError, Frame};
+use crate::plan::explain::literal;
 use crate::plan::expr::ColumnId;
+use crate::plan::places::CAST;
 use crate::types::{DataType, Value};
 use polars::prelude::{BooleanChunked, ChunkFull, IdxCa, IdxSize, PlSmallStr, Series};
 use polars_arrow::bitmap::{self, Bitmap, MutableBitmap};
@@ -88,8 +90,12 @@ impl Bound {
                 frame.column(*id).cloned().ok_or_else(|| EngineError::internal(format!("no column #{} in the frame", id.0)))
             }
             Node::Constant(value) => Ok(value.clone()),
-            Node::Call { .. } => self.call(frame, ctx),
-            Node::Cast { expr, attempt } => cast::cast(&expr.cells(frame, ctx)?, &expr.data_type, &self.data_type, *attempt, ctx),
+            Node::Call { entry, .. } => self.call(frame, ctx).map_err(|e| self.blamed(e, entry.name, frame)),
+            Node::Cast { expr, attempt } => {
+                let cells = expr.cells(frame, ctx)?;
+                let cast = cast::cast(&cells, &expr.data_type, &self.data_type, *attempt, ctx);
+                cast.map_err(|e| self.blamed(e, CAST, frame))
+            }
             Node::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), frame, ctx),
             Node::And(a, b) => connect(a, b, false, frame, ctx),
             Node::Or(a, b) => connect(a, b, true, frame, ctx),
@@ -97,6 +103,33 @@ impl Bound {
             Node::Among { expr, members } => members.test(&expr.cells(frame, ctx)?),
             Node::In { expr, list } => is_in(expr, list, frame, ctx),
             Node::Field { expr, index } => member(&expr.cells(frame, ctx)?, *index),
+        }
+    }
+
+    /// The error with this operation, and the values of its columns in the row at fault.
+    fn blamed(&self, error: EngineError, operation: &'static str, frame: &Frame) -> EngineError {
+        error.blame(|row| {
+            let value = |id: &ColumnId| {
+                let (column, data_type) = (frame.column(*id)?, self.type_of(*id)?);
+                let row = row.or((frame.rows() == 1).then_some(0)).filter(|row| *row < column.len())?;
+                Some(literal(&value_at(column, row, data_type), data_type))
+            };
+            Blame { operation, columns: self.columns.iter().map(|id| (*id, value(id))).collect() }
+        })
+    }
+
+    /// The type of a column that the expression reads.
+    fn type_of(&self, id: ColumnId) -> Option<&DataType> {
+        match &self.node {
+            Node::Column(own) => (*own == id).then_some(&self.data_type),
+            Node::Constant(_) => None,
+            Node::Call { args, .. } | Node::Coalesce(args) => args.iter().find_map(|a| a.type_of(id)),
+            Node::Cast { expr, .. } | Node::Field { expr, .. } | Node::Among { expr, .. } => expr.type_of(id),
+            Node::Case { branches, otherwise } => {
+                branches.iter().flat_map(|(c, v)| [c, v]).chain(otherwise.as_deref()).find_map(|b| b.type_of(id))
+            }
+            Node::And(a, b) | Node::Or(a, b) => a.type_of(id).or_else(|| b.type_of(id)),
+            Node::In { expr, list } => expr.type_of(id).or_else(|| list.iter().find_map(|b| b.type_of(id))),
         }
     }
 

@@ -52,6 +52,12 @@ impl Analyzer<'_> {
         let mut grouped = Grouped { keys, aggregates: Vec::new(), explicit: select.group_by.is_some() };
         // Sub-queries in HAVING look at groups: they are joined above the aggregation.
         let having = select.having.as_ref().map(|h| self.condition(h, "HAVING", &mut env).map(|c| (c, h))).transpose()?;
+        if let Some((condition, h)) = &having
+            && condition.any(&|e| matches!(e, Expr::Window { .. }))
+        {
+            let message = "a window function cannot stand in HAVING: use QUALIFY, or a sub-query around it".to_string();
+            return refuse(Reason::WindowNotAllowed { condition: "WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", message }, h.span);
+        }
         let tied = std::mem::take(&mut env.joins);
         let answers: Vec<_> = tied.iter().map(|t| t.answer.clone()).collect();
         grouped.keys.extend(answers.iter().map(|c| (c.expr(), c.clone())));
@@ -197,6 +203,10 @@ impl Analyzer<'_> {
             return self.expand_star(qualifier, except, item.expr.span, env);
         }
         if let Some(position) = ordinal(&item.expr) {
+            if items.iter().any(|i| matches!(i.expr.kind, ExprKind::Star { .. })) {
+                let message = "GROUP BY with a position does not go with * in the select list: name the columns".to_string();
+                return refuse(Reason::Rule { condition: "STAR_GROUP_BY_POS", message }, item.expr.span);
+            }
             let found = usize::try_from(position).ok().filter(|p| *p >= 1).and_then(|p| items.get(p - 1));
             let Some(found) = found else {
                 return refuse(Reason::OrdinalOutOfRange { clause: "GROUP BY", position, columns: items.len() }, item.expr.span);
@@ -217,6 +227,11 @@ impl Analyzer<'_> {
             && let Some(aliased) = items.iter().find(|i| i.aliases.first().is_some_and(|a| same(&a.name, &one.name)))
         {
             return Ok(vec![(one.name.clone(), self.expr(&aliased.expr, env)?)]);
+        }
+        if let ExprKind::Name(parts) = &item.expr.kind
+            && let [one] = parts.as_slice()
+        {
+            self.warn_shadowed(one, items, env);
         }
         let expr = self.expr(&item.expr, env)?;
         Ok(vec![(name.unwrap_or_else(|| name_of(&item.expr)), expr)])

@@ -48,8 +48,11 @@ impl Analyzer<'_> {
             Kind::Aggregate => Ok(Expr::Aggregate(Box::new(self.aggregate_call(function, call, e, env)?))),
             Kind::Generator => {
                 let message = format!("{name} makes rows, so it can only stand by itself in the select list or in LATERAL VIEW");
-                let listed = env.in_list || self.parameters.is_some();
-                let condition = if listed { "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS" } else { "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT" };
+                let condition = match env.aggregates {
+                    Aggregates::Forbidden(condition, "VALUES") => condition,
+                    _ if env.in_list || self.parameters.is_some() => "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                    _ => "UNSUPPORTED_GENERATOR.OUTSIDE_SELECT",
+                };
                 refuse(Reason::GeneratorNotAllowed { condition, message }, e.span)
             }
             Kind::Window => {
@@ -99,7 +102,12 @@ impl Analyzer<'_> {
                 },
                 _ => i,
             };
-            args.push((position, self.argument(&argument.value, env)?, &argument.value));
+            if let ExprKind::Star { qualifier, except } = &argument.value.kind {
+                let columns = self.expand_star(qualifier, except, argument.value.span, env)?;
+                args.extend(columns.into_iter().enumerate().map(|(n, (_, expr))| (position + n, expr, &argument.value)));
+            } else {
+                args.push((position, self.expr(&argument.value, env)?, &argument.value));
+            }
         }
         args.sort_by_key(|(position, ..)| *position);
         if function.is_some_and(|f| f.name == "mask") && call.args.iter().any(|a| a.name.is_some()) {
@@ -112,14 +120,6 @@ impl Analyzer<'_> {
             args.sort_by_key(|(position, ..)| *position);
         }
         Ok(args.into_iter().map(|(_, expr, e)| (expr, e)).collect())
-    }
-
-    fn argument(&mut self, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
-        match &e.kind {
-            // `f(t.*)`, `count(*)`: the callers that allow a star handle it before.
-            ExprKind::Star { .. } => refuse(Reason::StarNotAllowed { place: "the arguments of this function".to_string() }, e.span),
-            _ => self.expr(e, env),
-        }
     }
 
     /// A call by canonical name of arguments that are resolved already.
@@ -201,9 +201,14 @@ impl Analyzer<'_> {
         let parts: Vec<_> = exprs.iter().zip(accepts).filter(|(_, a)| **a == Accepts::Concatenable).map(|(x, _)| x.data_type()).collect();
         let whole = match parts.as_slice() {
             [] => None,
+            types if types.iter().any(|t| matches!(t, DataType::Map(..) | DataType::Struct(_))) => {
+                let at = types.iter().position(|t| matches!(t, DataType::Map(..) | DataType::Struct(_))).unwrap_or(0);
+                let accepts = wanted(Accepts::Concatenable).to_string();
+                return self.unexpected(&spell(e), at + 1, accepts, types[at].clone(), e.span);
+            }
             types if types.iter().any(|t| matches!(t, DataType::Array(_))) => match common_of(types) {
-                Some(t) => Some(t),
-                None => return refuse(Reason::DifferentTypes { what: "the arguments of concat".to_string(), types: parts }, e.span),
+                Some(t) if !types.contains(&DataType::Void) => Some(t),
+                _ => return refuse(Reason::DifferentTypes { what: "the arguments of concat".to_string(), types: parts }, e.span),
             },
             types if types.iter().all(|t| *t == DataType::Binary) => Some(DataType::Binary),
             _ => Some(DataType::String),
@@ -278,7 +283,11 @@ impl Analyzer<'_> {
         env: &mut Env,
     ) -> Result<AggregateCall> {
         let star = |a: &ast::Argument| matches!(a.value.kind, ExprKind::Star { .. });
-        let mut args = if function.name == "count" && (call.args.is_empty() || call.args.iter().any(star)) {
+        if function.name == "count" && call.args.is_empty() {
+            let message = "count wants something to count: count(*) counts rows".to_string();
+            return refuse(Reason::Rule { condition: "WRONG_NUM_ARGS.WITH_SUGGESTION", message }, e.span);
+        }
+        let mut args = if function.name == "count" && !call.distinct && call.args.iter().any(star) {
             vec![(Expr::literal(Value::Int(1), DataType::Int), e)]
         } else {
             self.arguments(call, env)?
@@ -296,25 +305,20 @@ impl Analyzer<'_> {
             args[0] = cast(args[0].clone(), &DataType::Double);
         }
         args.extend(extra);
-        let filter = call.filter.as_ref().map(|f| self.filter_condition(f, env)).transpose().map_err(|error| match error.reason {
-            Reason::NestedAggregate => {
-                let message = "an aggregate cannot stand in the FILTER of another".to_string();
-                super::AnalysisError::new(Reason::Rule { condition: "INVALID_AGGREGATE_FILTER.CONTAINS_AGGREGATE", message }, error.span)
-            }
-            reason => super::AnalysisError::new(reason, error.span),
-        })?;
+        if args.iter().any(|a| a.any(&|e| matches!(e, Expr::Call { function, .. } if is_random(function.0)))) {
+            let message = format!("{} would be different each time: what is inside it is random", spell(e));
+            return refuse(Reason::Rule { condition: "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", message }, e.span);
+        }
+        let filter = call.filter.as_ref().map(|f| self.aggregate_filter(f, env)).transpose()?;
         Ok(AggregateCall { function: FunctionId(function.name), args, filter, distinct: call.distinct, ignore_nulls, data_type })
     }
 
-    fn filter_condition(&mut self, f: &ast::Expr, env: &mut Env) -> Result<Expr> {
-        let condition = self.expr(f, env)?;
-        match condition.data_type() {
-            DataType::Boolean => Ok(condition),
-            found => {
-                let message = format!("the condition of FILTER has to be true or false, not {}", found.sql());
-                refuse(Reason::Rule { condition: "INVALID_AGGREGATE_FILTER.NOT_BOOLEAN", message }, f.span)
-            }
-        }
+    /// FILTER (WHERE …) of an aggregate: no aggregate and no window function may stand in it.
+    fn aggregate_filter(&mut self, filter: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let around = std::mem::replace(&mut env.aggregates, Aggregates::Forbidden("INVALID_AGGREGATE_FILTER.CONTAINS_AGGREGATE", "FILTER"));
+        let condition = self.condition(filter, "FILTER", env);
+        env.aggregates = around;
+        condition
     }
 
     /// A generator by itself: the call, and the columns it makes.
@@ -475,6 +479,11 @@ pub(crate) fn is_constant(expr: &Expr) -> bool {
         Expr::Call { function, .. } => is_volatile(function.0),
         _ => false,
     })
+}
+
+/// Functions whose value differs from row to row.
+pub(crate) fn is_random(name: &str) -> bool {
+    matches!(name, "rand" | "randn" | "random" | "uuid" | "shuffle" | "monotonically_increasing_id" | "spark_partition_id")
 }
 
 /// Functions whose value differs from row to row or batch to batch.

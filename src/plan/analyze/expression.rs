@@ -11,8 +11,16 @@ use crate::plan::scope::{Found, same};
 use crate::types::{DataType, Value};
 
 impl Analyzer<'_> {
-    /// Resolves and types one expression.
+    /// Resolves and types one expression, and notes where it stands.
     pub(super) fn expr(&mut self, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
+        let expr = self.resolved(e, env)?;
+        if !self.foreign && !matches!(e.kind, ExprKind::Literal(..)) {
+            self.places.note(&expr, e.span);
+        }
+        Ok(expr)
+    }
+
+    fn resolved(&mut self, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
         match &e.kind {
             ExprKind::Literal(value, data_type) => Ok(Expr::literal(value.clone(), data_type.clone())),
             ExprKind::TimestampLiteral(text) => self.timestamp_literal(text, e.span),
@@ -146,6 +154,11 @@ impl Analyzer<'_> {
     /// `base.field`: a member of a struct, of every struct of an array, or a map's value.
     pub(super) fn member(&mut self, base: Expr, field: &str, base_name: &str, span: Span) -> Result<Expr> {
         let position = |fields: &[crate::types::Field]| {
+            let count = fields.iter().filter(|f| same(&f.name, field)).count();
+            if count > 1 {
+                let message = format!("the struct has {count} members called `{field}`");
+                return refuse(Reason::Rule { condition: "AMBIGUOUS_REFERENCE_TO_FIELDS", message }, span);
+            }
             fields.iter().position(|f| same(&f.name, field)).ok_or_else(|| {
                 let members = fields.iter().map(|f| f.name.clone()).collect();
                 crate::plan::AnalysisError::new(Reason::FieldNotFound { field: field.to_string(), members }, span)
@@ -213,7 +226,10 @@ impl Analyzer<'_> {
         let spelt_out = self.spelt_out(e, env)?;
         let expr = self.expr(spelt_out.as_ref().unwrap_or(e), env)?;
         match expr.data_type() {
-            DataType::Boolean => Ok(expr),
+            DataType::Boolean => {
+                self.warn_never_true(&expr, clause, e);
+                Ok(expr)
+            }
             DataType::Void | DataType::String if matches!(clause, "HAVING" | "QUALIFY") => Ok(cast(expr, &DataType::Boolean)),
             found if clause == "FILTER" => {
                 let message = format!("the condition of FILTER has to be true or false, not {}", found.sql());
@@ -273,7 +289,7 @@ impl Analyzer<'_> {
             return refuse(Reason::DifferentTypes { what: "the values of IN".to_string(), types }, e.span);
         };
         if !is_ordered(&t) {
-            let message = format!("values of type {} cannot be compared", t.sql());
+            let message = format!("IN compares values, and {} cannot be compared", t.sql());
             return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", message }, e.span);
         }
         let list = list.into_iter().map(|i| cast(i, &t)).collect();
@@ -301,6 +317,7 @@ impl Analyzer<'_> {
                 found => this.unexpected(function, 1, "a STRING".to_string(), found, e.span),
             }
         };
+        self.warn_like(kind, patterns);
         let value = text(self, expr, env)?;
         let mut tests = Vec::new();
         for pattern in patterns {
@@ -335,6 +352,8 @@ impl Analyzer<'_> {
             };
             resolved.push((condition, self.expr(then, env)?));
         }
+        let conditions: Vec<_> = resolved.iter().map(|(c, _)| c.clone()).take(MOST_BRANCHES).collect();
+        self.warn_case(&conditions, branches);
         let otherwise = otherwise.map(|o| self.expr(o, env)).transpose()?;
         self.case_of(resolved, otherwise, e.span)
     }
@@ -366,6 +385,9 @@ impl Analyzer<'_> {
         self.expr(e, &mut env)
     }
 }
+
+/// So many branches of CASE are compared with each other for warnings.
+const MOST_BRANCHES: usize = 100;
 
 /// `NOT expr` where asked for.
 pub(super) fn negate(expr: Expr, negated: bool) -> Expr {

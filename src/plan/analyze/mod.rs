@@ -22,6 +22,7 @@ mod subquery;
 mod table_function;
 mod time_window;
 mod tree;
+mod warn;
 mod window_call;
 
 use crate::catalog::Catalog;
@@ -31,6 +32,7 @@ pub(super) use crate::plan::error::AnalysisError;
 use crate::plan::error::Reason;
 use crate::plan::expr::{ColumnId, Expr, NamedExpr};
 use crate::plan::logical::{Column, LogicalPlan};
+use crate::plan::places::Places;
 use crate::plan::scope::Scope;
 use crate::plan::{Fold, Settings};
 use crate::types::{DataType, Value};
@@ -63,6 +65,9 @@ pub(crate) struct Analyzer<'a> {
     /// The parameters of the own function whose body is at hand.
     parameters: Option<function::Frame>,
     depth: usize,
+    /// The text at hand is a view's or a function's, not the query's: its places mean nothing to the reader.
+    pub(super) foreign: bool,
+    pub(crate) places: Places,
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
@@ -140,6 +145,8 @@ impl<'a> Analyzer<'a> {
             outer: Vec::new(),
             parameters: None,
             depth: 0,
+            foreign: false,
+            places: Places::default(),
             warnings: Vec::new(),
         }
     }
@@ -169,6 +176,14 @@ impl<'a> Analyzer<'a> {
             return Ok(value.clone());
         }
         self.fold.fold(expr).map_err(|e| AnalysisError::new(Reason::Constant { condition: e.condition, message: e.message }, span))
+    }
+
+    /// Runs `f` over a text that is not the query's.
+    pub(super) fn elsewhere<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.foreign, true);
+        let result = f(self);
+        self.foreign = before;
+        result
     }
 
     /// Runs `f` one level deeper, refusing endless nesting of views and sub-queries.

@@ -12,6 +12,12 @@ use crate::types::{DataType, DayTimeField, Value, YearMonthField};
 impl Analyzer<'_> {
     pub(super) fn binary(&mut self, op: BinaryOp, left: &ast::Expr, right: &ast::Expr, e: &ast::Expr, env: &mut Env) -> Result<Expr> {
         let (l, r) = (self.expr(left, env)?, self.expr(right, env)?);
+        if matches!(
+            op,
+            BinaryOp::Eq | BinaryOp::NotEq | BinaryOp::NullSafeEq | BinaryOp::Lt | BinaryOp::LtEq | BinaryOp::Gt | BinaryOp::GtEq
+        ) {
+            self.warn_comparison(op, (left, &l), (right, &r), e);
+        }
         match op {
             BinaryOp::And | BinaryOp::Or => self.logic(op, l, r, e),
             BinaryOp::NotEq => Ok(negate(self.comparison("=", l, r, e)?, true)),
@@ -20,17 +26,18 @@ impl Analyzer<'_> {
             }
             BinaryOp::Concat => self.typed_call("concat", vec![(l, left), (r, right)], e),
             BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor => self.bits(symbol(op), l, r, e),
-            BinaryOp::ShiftLeft | BinaryOp::ShiftRight | BinaryOp::ShiftRightUnsigned => self.shift(symbol(op), l, r, e),
+            BinaryOp::ShiftLeft | BinaryOp::ShiftRight | BinaryOp::ShiftRightUnsigned => self.shift(symbol(op), (l, left), (r, right), e),
             BinaryOp::Plus | BinaryOp::Minus | BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::IntDivide | BinaryOp::Modulo => {
-                self.arithmetic(symbol(op), l, r, e)
+                self.arithmetic(symbol(op), (l, left), (r, right), e)
             }
         }
     }
 
     fn logic(&self, op: BinaryOp, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
-        let fits = |x: &Expr| matches!(x.data_type(), DataType::Boolean | DataType::Void | DataType::String);
-        let strings = l.data_type() == DataType::String && r.data_type() == DataType::String;
-        if !fits(&l) || !fits(&r) || strings {
+        use DataType::{Boolean, String, Void};
+        // A string beside a BOOLEAN is read as one; two strings are not.
+        let fits = matches!((l.data_type(), r.data_type()), (Boolean | Void, Boolean | Void) | (Boolean, String) | (String, Boolean));
+        if !fits {
             return self.wrong_operands(l.data_type(), r.data_type(), "BOOLEAN", e);
         }
         let (l, r) = (Box::new(cast(l, &DataType::Boolean)), Box::new(cast(r, &DataType::Boolean)));
@@ -39,15 +46,41 @@ impl Analyzer<'_> {
 
     /// Operands that come to one type on which the operator does not work, or to none.
     fn wrong_operands<T>(&self, left: DataType, right: DataType, wanted: &str, e: &ast::Expr) -> Result<T> {
-        use DataType::*;
-        let text = |a: &DataType, b: &DataType| *a == String && (b.is_atomic() || *b == Void) && !b.is_interval();
-        let in_double = |a: &DataType, b: &DataType| *a == Double && matches!(b, Decimal(..));
-        let same = left == right || text(&left, &right) || text(&right, &left) || in_double(&left, &right) || in_double(&right, &left);
-        if same {
-            let found = if left == String { right } else { left };
-            return refuse(Reason::OperandType { expression: spell(e), wanted: wanted.to_string(), found }, e.span);
+        // Spark brings the sides to one type where it can, and only then asks whether the operator works on it.
+        let met = match (&left, &right) {
+            (a, b) if a == b => Some(left.clone()),
+            (DataType::String, t) | (t, DataType::String) if *t == DataType::Void => Some(DataType::String),
+            (DataType::String, _) | (_, DataType::String) => common(&left, &right),
+            (DataType::Decimal(..), DataType::Float | DataType::Double) | (DataType::Float | DataType::Double, DataType::Decimal(..)) => {
+                Some(DataType::Double)
+            }
+            _ => None,
+        };
+        match met {
+            Some(found) => refuse(Reason::OperandType { expression: spell(e), wanted: wanted.to_string(), found }, e.span),
+            None => refuse(Reason::OperandTypes { expression: spell(e), left, right }, e.span),
         }
-        refuse(Reason::OperandTypes { expression: spell(e), left, right }, e.span)
+    }
+
+    /// The refusal of an operation on a time: Spark says which argument of the function it chose is wrong, or, where it
+    /// chose none, that the two sides do not go together.
+    fn wrong_time<T>(&self, op: &str, (l, left): (&DataType, &ast::Expr), (r, right): (&DataType, &ast::Expr), e: &ast::Expr) -> Result<T> {
+        let days = |t: &DataType| matches!(t, DataType::DayTimeInterval(..) | DataType::CalendarInterval);
+        let date = |t: &DataType| *t == DataType::Date;
+        let stamp = |t: &DataType| matches!(t, DataType::Timestamp | DataType::TimestampNtz);
+        let chosen = match op {
+            "+" => days(l) || days(r) || date(l) || date(r),
+            "-" => days(r) || date(l) || date(r) || stamp(l) || stamp(r),
+            "*" => l.is_interval() || r.is_interval(),
+            "/" => l.is_interval(),
+            _ => false,
+        };
+        if !chosen {
+            return self.wrong_operands(l.clone(), r.clone(), "numbers", e);
+        }
+        let is_time = |t: &DataType| t.is_datetime() || t.is_interval();
+        let (position, other, found, at) = if is_time(l) { (2, l, r, right) } else { (1, r, l, left) };
+        self.unexpected(&spell(e), position, format!("something that goes with {}", other.sql()), found.clone(), at.span)
     }
 
     /// A comparison with both sides brought to their common type.
@@ -77,11 +110,17 @@ impl Analyzer<'_> {
         }
     }
 
-    pub(super) fn shift(&self, op: &'static str, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
+    pub(super) fn shift(
+        &self,
+        op: &'static str,
+        (l, left): (Expr, &ast::Expr),
+        (r, right): (Expr, &ast::Expr),
+        e: &ast::Expr,
+    ) -> Result<Expr> {
         let number = |t: &DataType| t.is_numeric() || matches!(t, DataType::String | DataType::Void);
-        for (i, found) in [l.data_type(), r.data_type()].into_iter().enumerate() {
-            if !number(&found) {
-                return self.unexpected(&spell(e), i + 1, "a whole number".to_string(), found, e.span);
+        for (position, (side, tree)) in [(&l, left), (&r, right)].into_iter().enumerate() {
+            if !number(&side.data_type()) {
+                return self.unexpected(&spell(e), position + 1, "a whole number".to_string(), side.data_type(), tree.span);
             }
         }
         let t = if l.data_type() == DataType::BigInt { DataType::BigInt } else { DataType::Int };
@@ -89,33 +128,22 @@ impl Analyzer<'_> {
     }
 
     /// `+ - * / div %`
-    pub(super) fn arithmetic(&self, op: &'static str, l: Expr, r: Expr, e: &ast::Expr) -> Result<Expr> {
+    pub(super) fn arithmetic(
+        &self,
+        op: &'static str,
+        (l, left): (Expr, &ast::Expr),
+        (r, right): (Expr, &ast::Expr),
+        e: &ast::Expr,
+    ) -> Result<Expr> {
         let (lt, rt) = (l.data_type(), r.data_type());
         let temporal = |t: &DataType| t.is_datetime() || t.is_interval();
         if temporal(&lt) || temporal(&rt) {
             return match time_arithmetic(op, l, r) {
                 Some(expr) => Ok(expr),
-                None if shifts_time(op, &lt, &rt) => {
-                    self.unexpected(&spell(e), 2, format!("something that goes with {}", lt.sql()), rt, e.span)
-                }
-                None => self.wrong_operands(lt, rt, "numbers", e),
+                None => self.wrong_time(op, (&lt, left), (&rt, right), e),
             };
         }
         numeric(op, l, r).map_or_else(|| self.wrong_operands(lt, rt, "numbers", e), Ok)
-    }
-}
-
-/// Whether Spark reads the operator over these types as one of its functions over dates, times and intervals, which then
-/// complain about their arguments, and not as arithmetic.
-fn shifts_time(op: &str, left: &DataType, right: &DataType) -> bool {
-    let fine = |t: &DataType| matches!(t, DataType::DayTimeInterval(..) | DataType::CalendarInterval);
-    let either = |test: &dyn Fn(&DataType) -> bool| test(left) || test(right);
-    match op {
-        "+" => either(&fine) || either(&|t| *t == DataType::Date),
-        "-" => fine(right) || either(&DataType::is_datetime),
-        "*" => either(&DataType::is_interval),
-        "/" => left.is_interval(),
-        _ => false,
     }
 }
 
@@ -148,6 +176,9 @@ pub(super) fn numeric(op: &'static str, l: Expr, r: Expr) -> Option<Expr> {
     }
     if !t.is_numeric() {
         return None;
+    }
+    if (&lt, &rt) == (&DataType::Void, &DataType::Void) && op == "div" {
+        return Some(Expr::literal(Value::Null, DataType::BigInt));
     }
     if let DataType::Decimal(..) = t {
         let is_decimal = |t: &DataType| matches!(t, DataType::Decimal(..));
@@ -184,10 +215,18 @@ fn time_arithmetic(op: &'static str, l: Expr, r: Expr) -> Option<Expr> {
         return Some(found);
     }
     let call = |l: Expr, r: Expr, t: DataType| Some(Expr::call(op, vec![l, r], t));
+    let null = |t: DataType| Some(Expr::literal(Value::Null, t));
     match (op, &lt, &rt) {
-        // A string beside an interval is a time, and so is the result, as a string.
-        ("+" | "-", String, DayTimeInterval(..)) => Some(cast(call(cast(l, &Timestamp), r, Timestamp)?, &String)),
-        ("+", DayTimeInterval(..), String) => time_arithmetic(op, r, l),
+        // NULL takes the type that makes the operation one that there is.
+        ("+" | "-", Void, t) | ("+" | "-", t, Void) if t.is_interval() => null(t.clone()),
+        ("+", Void, Timestamp | TimestampNtz | Date) | ("+", Timestamp | TimestampNtz | Date, Void) => {
+            null(if rt == TimestampNtz || lt == TimestampNtz { TimestampNtz } else { Timestamp })
+        }
+        ("-", Void, Date) | ("-", Date, Void) => null(DAYS),
+        ("-", Void, t) | ("-", t, Void) if t.is_datetime() => null(DataType::DAY_TO_SECOND),
+        ("*", Void, YearMonthInterval(..)) | ("*" | "/", YearMonthInterval(..), Void) => null(DataType::YEAR_TO_MONTH),
+        ("*", Void, DayTimeInterval(..)) | ("*" | "/", DayTimeInterval(..), Void) => null(DataType::DAY_TO_SECOND),
+        ("div", Void, t) | ("div", t, Void) if t.is_interval() => null(BigInt),
         ("div", YearMonthInterval(..), YearMonthInterval(..)) => {
             let months = |e| cast(cast(e, &YearMonthInterval(YearMonthField::Month, YearMonthField::Month)), &BigInt);
             call(months(l), months(r), BigInt)
@@ -196,6 +235,10 @@ fn time_arithmetic(op: &'static str, l: Expr, r: Expr) -> Option<Expr> {
             let seconds = |e| cast(cast(e, &DayTimeInterval(DayTimeField::Second, DayTimeField::Second)), &Decimal(20, 6));
             call(seconds(l), seconds(r), BigInt)
         }
+        // A text beside a length of time is a TIMESTAMP, and the sum is text again.
+        ("+" | "-", String, DayTimeInterval(..)) => Some(cast(time_arithmetic(op, cast(l, &Timestamp), r)?, &String)),
+        ("+", DayTimeInterval(..), String) => Some(cast(time_arithmetic(op, cast(r, &Timestamp), l)?, &String)),
+        ("*", String, i) if i.is_interval() => time_arithmetic(op, r, l),
         ("+", a, b) if !a.is_datetime() && b.is_datetime() => time_arithmetic(op, r, l),
         ("+" | "-", Date, TinyInt | SmallInt | Int) => call(l, cast(r, &Int), Date),
         ("+" | "-", Date, YearMonthInterval(..)) => call(l, r, Date),

@@ -75,7 +75,7 @@ impl Analyzer<'_> {
     ) -> Result<Vec<Expr>> {
         let mut keys = Vec::new();
         for item in items {
-            let key = super::query::sort_key(item, self.expr(&item.expr, env)?);
+            let key = super::query::sort_key(item, self.expr(&item.expr, env)?)?;
             if call.distinct && (items.len() > 1 || args.first().map(|(value, _)| value) != Some(&key.expr)) {
                 let message = "with DISTINCT, listagg can be ordered by nothing but its own values".to_string();
                 let condition = "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT";

@@ -57,11 +57,11 @@ impl Analyzer<'_> {
             }
             PipeOperator::Limit(e) => {
                 let (plan, scope) = input;
-                Ok((self.limit(plan, Some(e), None)?, scope))
+                Ok((self.limit((plan, &scope), Some(e), None)?, scope))
             }
             PipeOperator::Offset(e) => {
                 let (plan, scope) = input;
-                Ok((self.limit(plan, None, Some(e))?, scope))
+                Ok((self.limit((plan, &scope), None, Some(e))?, scope))
             }
             PipeOperator::Pivot(pivot, alias) => {
                 let relation = self.pivot(input, pivot)?;
@@ -158,7 +158,7 @@ impl Analyzer<'_> {
         if keys.is_empty() {
             keys = visible(&scope).iter().map(|c| c.id).collect();
         }
-        if let Some(column) = visible(&scope).iter().find(|c| keys.contains(&c.id) && has_map(&c.data_type)) {
+        if let Some(column) = visible(&scope).iter().find(|c| keys.contains(&c.id) && super::query::has_map(&c.data_type)) {
             let message = format!(
                 "`{}` is a {}, and maps cannot be compared: use map_entries(…), or leave it out of ON",
                 column.name,
@@ -277,15 +277,5 @@ fn renamed((plan, scope): Relation, alias: Option<&ast::TableAlias>) -> Relation
     match alias {
         Some(alias) => (plan, scope.aliased(Some(&alias.name.name))),
         None => (plan, scope),
-    }
-}
-
-/// Whether there is a map in the type.
-fn has_map(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Map(..) => true,
-        DataType::Array(element) => has_map(element),
-        DataType::Struct(fields) => fields.iter().any(|f| has_map(&f.data_type)),
-        _ => false,
     }
 }

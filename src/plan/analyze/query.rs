@@ -20,6 +20,12 @@ impl Analyzer<'_> {
             }
         }
         let known = self.ctes.len();
+        for (i, cte) in query.ctes.iter().enumerate() {
+            if query.ctes[..i].iter().any(|before| crate::plan::scope::same(&before.name.name, &cte.name.name)) {
+                let message = format!("WITH names `{}` twice", cte.name.name);
+                return refuse(Reason::Rule { condition: "DUPLICATED_CTE_NAMES", message }, cte.name.span);
+            }
+        }
         self.ctes.extend(query.ctes.iter().cloned());
         let result = self.ordered(query);
         self.ctes.truncate(known);
@@ -27,6 +33,10 @@ impl Analyzer<'_> {
     }
 
     fn ordered(&mut self, query: &ast::Query) -> Result<Relation> {
+        if let (Some(_), Some(second)) = (query.order_by.first(), query.sort_by.first()) {
+            let message = "ORDER BY and SORT BY both say how rows are ordered: only one of them can stand here".to_string();
+            return refuse(Reason::Rule { condition: "UNSUPPORTED_FEATURE.COMBINATION_QUERY_RESULT_CLAUSES", message }, second.expr.span);
+        }
         let order: Vec<_> = query.order_by.iter().chain(&query.sort_by).cloned().collect();
         let (mut plan, scope) = match &query.body {
             QueryBody::Select(select) => self.select(select, &order)?,
@@ -40,7 +50,7 @@ impl Analyzer<'_> {
             self.plain_expr(e, &scope, "DISTRIBUTE BY")?;
         }
         if query.limit.is_some() || query.offset.is_some() {
-            plan = self.limit(plan, query.limit.as_ref(), query.offset.as_ref())?;
+            plan = self.limit((plan, &scope), query.limit.as_ref(), query.offset.as_ref())?;
         }
         Ok((plan, scope))
     }
@@ -85,8 +95,8 @@ impl Analyzer<'_> {
                 }
             }
         }
-        if let Some(column) = l.iter().chain(&r).find(|c| has_map(&c.data_type)).filter(|_| !(all && op == SetOperator::Union)) {
-            return refuse(map_column(column), span);
+        if !(all && op == SetOperator::Union) {
+            comparable(&types, operator, span)?;
         }
         let (left, right) = (self.recast(left, &types), self.recast(right, &types));
         let plan = match op {
@@ -124,7 +134,7 @@ impl Analyzer<'_> {
     pub(super) fn sort(&mut self, plan: LogicalPlan, scope: &Scope, items: &[ast::SortItem]) -> Result<LogicalPlan> {
         let mut keys = Vec::new();
         if let Some(all) = all_columns(items, scope) {
-            keys = visible(scope).iter().map(|c| sort_key(all, c.expr())).collect();
+            keys = visible(scope).iter().map(|c| sort_key(all, c.expr())).collect::<Result<_>>()?;
             return Ok(LogicalPlan::Sort { input: Box::new(plan), keys });
         }
         for item in items {
@@ -134,7 +144,7 @@ impl Analyzer<'_> {
                 None => self.expr(&item.expr, &mut env)?,
             };
             self.sortable(&expr, &env, item.expr.span)?;
-            keys.push(sort_key(item, expr));
+            keys.push(sort_key(item, expr)?);
         }
         Ok(LogicalPlan::Sort { input: Box::new(plan), keys })
     }
@@ -165,20 +175,20 @@ impl Analyzer<'_> {
         }
     }
 
-    pub(super) fn limit(&mut self, plan: LogicalPlan, limit: Option<&ast::Expr>, offset: Option<&ast::Expr>) -> Result<LogicalPlan> {
-        let limit = limit.map(|e| self.row_count(e, "LIMIT")).transpose()?;
-        let offset = offset.map(|e| self.row_count(e, "OFFSET")).transpose()?.unwrap_or(0);
+    /// LIMIT and OFFSET over a relation; its columns are in sight only so that a message can say that none may stand there.
+    pub(super) fn limit(
+        &mut self,
+        (plan, scope): (LogicalPlan, &Scope),
+        limit: Option<&ast::Expr>,
+        offset: Option<&ast::Expr>,
+    ) -> Result<LogicalPlan> {
+        let limit = limit.map(|e| self.row_count(e, scope, "LIMIT")).transpose()?;
+        let offset = offset.map(|e| self.row_count(e, scope, "OFFSET")).transpose()?.unwrap_or(0);
         Ok(LogicalPlan::Limit { input: Box::new(plan), limit, offset })
     }
 
-    fn row_count(&mut self, e: &ast::Expr, clause: &'static str) -> Result<u64> {
-        let expr = match self.plain_expr(e, &Scope::default(), clause) {
-            Err(error) if matches!(error.reason, Reason::UnresolvedColumn { .. }) => {
-                let message = format!("{clause} has to be a constant, not a column");
-                return refuse(Reason::Rule { condition: "INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", message }, e.span);
-            }
-            other => other?,
-        };
+    fn row_count(&mut self, e: &ast::Expr, scope: &Scope, clause: &'static str) -> Result<u64> {
+        let expr = self.plain_expr(e, scope, clause)?;
         let wrong = |condition, message: &str| refuse(Reason::Rule { condition, message: format!("{clause} {message}") }, e.span);
         if !super::call::is_constant(&expr) {
             return wrong("INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", "has to be a constant");
@@ -308,9 +318,15 @@ pub(super) fn has_map(t: &DataType) -> bool {
     }
 }
 
-pub(super) fn map_column(column: &Column) -> Reason {
-    let message = format!("the column `{}` is {}, and maps cannot be compared as a whole", column.name, column.data_type.sql());
-    Reason::Rule { condition: "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", message }
+/// Refuses columns of maps where rows are told apart.
+pub(super) fn comparable(types: &[DataType], operator: &str, span: Span) -> Result<()> {
+    match types.iter().find(|t| !is_ordered(t)) {
+        None => Ok(()),
+        Some(found) => {
+            let message = format!("{operator} has to tell rows apart, and values of {} cannot be compared", found.sql());
+            refuse(Reason::Rule { condition: "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", message }, span)
+        }
+    }
 }
 
 /// A plain whole number: a position in the select list.
@@ -321,9 +337,14 @@ pub(super) fn ordinal(e: &ast::Expr) -> Option<i64> {
     }
 }
 
-/// A key with Spark's default place for NULLs: first when ascending.
-pub(super) fn sort_key(item: &ast::SortItem, expr: Expr) -> SortKey {
-    SortKey { expr, descending: item.descending, nulls_first: item.nulls_first.unwrap_or(!item.descending) }
+/// A key with Spark's default place for NULLs: first when ascending. Refuses what has no order.
+pub(super) fn sort_key(item: &ast::SortItem, expr: Expr) -> Result<SortKey> {
+    let found = expr.data_type();
+    if !is_ordered(&found) {
+        let message = format!("rows cannot be ordered by {}: its values have no order", found.sql());
+        return refuse(Reason::Rule { condition: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", message }, item.expr.span);
+    }
+    Ok(SortKey { expr, descending: item.descending, nulls_first: item.nulls_first.unwrap_or(!item.descending) })
 }
 
 /// The columns that `*` stands for.

@@ -1,7 +1,7 @@
 //! FROM: streams, tables, views, joins, VALUES, table functions, WATERMARK, PIVOT and UNPIVOT.
 
 use super::query::{finish, visible};
-use super::{Analyzer, Env, Relation, Result, keep, refuse};
+use super::{Aggregates, Analyzer, Env, Relation, Result, keep, refuse};
 use crate::catalog::Relation as Known;
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, JoinCondition, JoinKind, TableRef};
@@ -125,7 +125,7 @@ impl Analyzer<'_> {
             }
             Some(Known::View(view)) => {
                 let ctes = std::mem::take(&mut self.ctes);
-                let result = self.nested(name.span, |this| this.query(&view.query));
+                let result = self.elsewhere(|this| this.nested(name.span, |this| this.query(&view.query)));
                 self.ctes = ctes;
                 let (plan, scope) = result?;
                 let columns = visible(&scope);
@@ -144,7 +144,8 @@ impl Analyzer<'_> {
         let mut scope = scope.aliased(Some(alias.name.name.as_str()).filter(|n| !n.is_empty()));
         if !alias.columns.is_empty() {
             if alias.columns.len() != scope.columns.len() {
-                let reason = Reason::AliasCount { aliases: alias.columns.len(), columns: scope.columns.len() };
+                let (aliases, columns) = (alias.columns.len(), scope.columns.len());
+                let reason = Reason::AliasCount { condition: "ASSIGNMENT_ARITY_MISMATCH", aliases, columns };
                 return refuse(reason, alias.columns.first().map_or(span, |c| c.span));
             }
             for (visible, name) in scope.columns.iter_mut().zip(&alias.columns) {
@@ -219,17 +220,8 @@ impl Analyzer<'_> {
                 let at = row.first().map_or(values.span, |e| e.span);
                 return refuse(Reason::Rule { condition: "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", message }, at);
             }
-            let mut exprs = Vec::new();
-            for e in &row {
-                let expr = self.plain_expr(e, &Scope::default(), "VALUES")?;
-                if expr.any(&|e| matches!(e, Expr::Call { function, .. } if super::is_volatile(function.0)) && !is_clock(e)) {
-                    let message = "a row of VALUES has to be known before any row: no random numbers".to_string();
-                    let condition = "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE";
-                    return refuse(Reason::Rule { condition, message }, e.span);
-                }
-                exprs.push(expr);
-            }
-            rows.push(exprs);
+            let row = row.iter().map(|e| self.inline_value(e)).collect::<Result<Vec<_>>>()?;
+            rows.push(row);
         }
         let width = width.unwrap_or(0);
         if let Some(alias) = values.alias.as_ref().filter(|a| !a.columns.is_empty() && a.columns.len() != width) {
@@ -251,6 +243,18 @@ impl Analyzer<'_> {
         }
         let scope = Scope::of(columns.clone(), None);
         self.aliased((LogicalPlan::Values { rows, columns }, scope), values.alias.as_ref(), values.span)
+    }
+
+    /// A value of VALUES: a constant.
+    fn inline_value(&mut self, e: &ast::Expr) -> Result<Expr> {
+        const CONDITION: &str = "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE";
+        let mut env = Env::new(Scope::default(), Aggregates::Forbidden(CONDITION, "VALUES"));
+        let expr = self.expr(e, &mut env)?;
+        if expr.any(&|e| matches!(e, Expr::Call { function, .. } if super::call::is_random(function.0))) {
+            let message = "a value of VALUES has to be a constant, and this one is different each time".to_string();
+            return refuse(Reason::Rule { condition: CONDITION, message }, e.span);
+        }
+        Ok(expr)
     }
 
     /// A comma in FROM, or CROSS JOIN.
@@ -445,10 +449,4 @@ fn struct_items(e: &ast::Expr) -> Option<Vec<ast::Expr>> {
         }
         _ => None,
     }
-}
-
-/// A function whose value is fixed when the query starts.
-fn is_clock(e: &Expr) -> bool {
-    let Expr::Call { function, .. } = e else { return false };
-    !matches!(function.0, "rand" | "randn" | "random" | "uuid" | "shuffle" | "monotonically_increasing_id" | "randstr" | "uniform")
 }

@@ -1,6 +1,6 @@
 //! The SELECT block: select list, generators, DISTINCT, ORDER BY of a select.
 
-use super::query::{NOT_IN_SORT, all_columns, has_map, map_column, ordinal, sort_key};
+use super::query::{NOT_IN_SORT, all_columns, ordinal, sort_key};
 use super::tree::{children, name_windows};
 use super::{Aggregates, AnalysisError, Analyzer, Env, Relation, Result, refuse};
 use crate::diagnostic::Span;
@@ -64,11 +64,16 @@ impl Analyzer<'_> {
         below: &Scope,
     ) -> Result<Relation> {
         let outputs = exprs.len() - keys.extra;
+        if distinct {
+            let types: Vec<_> = exprs[..outputs].iter().map(|e| e.expr.data_type()).collect();
+            super::query::comparable(&types, "DISTINCT", Span::default())?;
+            if let (Some(added), Some(span)) = (exprs.get(outputs), keys.first_extra) {
+                let visible = exprs[..outputs].iter().map(|e| (e.name.clone(), e.expr.data_type().to_string())).collect();
+                return refuse(Reason::UnresolvedColumn { name: added.name.clone(), visible }, span);
+            }
+        }
         let mut plan = LogicalPlan::Project { input: Box::new(plan), exprs };
         if distinct {
-            if let Some(column) = plan.columns().iter().find(|c| has_map(&c.data_type)) {
-                return refuse(map_column(column), Span::default());
-            }
             plan = self.distinct(plan);
         }
         let mut columns = plan.columns();
@@ -131,7 +136,12 @@ impl Analyzer<'_> {
         let name = match item.aliases.as_slice() {
             [] => crate::plan::naming::name_of_typed(tree, &expr),
             [one] => one.name.clone(),
-            many => return refuse(Reason::AliasCount { aliases: many.len(), columns: 1 }, many[0].span),
+            many => {
+                return refuse(
+                    Reason::AliasCount { condition: "MULTI_ALIAS_WITHOUT_GENERATOR", aliases: many.len(), columns: 1 },
+                    many[0].span,
+                );
+            }
         };
         if !item.aliases.is_empty() {
             env.aliases.push((name.clone(), expr.clone()));
@@ -217,7 +227,12 @@ impl Analyzer<'_> {
         let mut out: Vec<(String, Expr)> = match columns {
             Some(columns) => columns.into_iter().map(|v| (v.column.name.clone(), v.column.expr())).collect(),
             None => {
-                let base = self.name(qualifier, span, env)?;
+                let Ok(base) = self.name(qualifier, span, env) else {
+                    let name = qualifier.iter().map(|q| q.name.as_str()).collect::<Vec<_>>().join(".");
+                    let mut known: Vec<_> = env.scope.columns.iter().filter_map(|v| v.qualifier.clone()).collect();
+                    known.dedup();
+                    return refuse(Reason::StarOfNothing { name, known }, span);
+                };
                 match base.data_type() {
                     DataType::Struct(fields) => fields
                         .into_iter()
@@ -231,7 +246,13 @@ impl Analyzer<'_> {
                 }
             }
         };
-        for name in except {
+        for (i, name) in except.iter().enumerate() {
+            let last = name.last().map(|n| n.name.as_str()).unwrap_or_default();
+            if let Some(twice) = except[..i].iter().flat_map(|n| n.last()).find(|n| same(&n.name, last)) {
+                let message = format!("`{}` is left out twice", twice.name);
+                let at = name.last().map_or(span, |n| n.span);
+                return refuse(Reason::Rule { condition: "EXCEPT_OVERLAPPING_COLUMNS", message }, at);
+            }
             let parts: Vec<&str> = name.iter().map(|n| n.name.as_str()).collect();
             if !leave_out(&mut out, &parts, &env.scope) {
                 let at = name.last().map_or(span, |n| n.span);
@@ -268,7 +289,8 @@ impl Analyzer<'_> {
             return refuse(Reason::GeneratorNotAllowed { condition: "UNSUPPORTED_GENERATOR.NOT_GENERATOR", message }, view.generator.span);
         };
         if !view.columns.is_empty() && view.columns.len() != fields.len() {
-            return refuse(generator_names(view.columns.len(), fields.len()), view.columns[0].span);
+            let (aliases, columns) = (view.columns.len(), fields.len());
+            return refuse(Reason::AliasCount { condition: "UDTF_ALIAS_NUMBER_MISMATCH", aliases, columns }, view.columns[0].span);
         }
         let names = fields.iter().enumerate().map(|(i, f)| view.columns.get(i).map_or(f.name.clone(), |c| c.name.clone()));
         let names: Vec<_> = names.collect();
@@ -288,22 +310,22 @@ impl Analyzer<'_> {
         lower: &mut dyn FnMut(&mut Self, Expr) -> Result<Expr>,
     ) -> Result<OrderKeys> {
         let outputs: Vec<_> = exprs.iter().map(|e| Column { id: e.id, name: e.name.clone(), data_type: e.expr.data_type() }).collect();
-        let mut found = OrderKeys { keys: Vec::new(), extra: 0 };
+        let mut found = OrderKeys { keys: Vec::new(), extra: 0, first_extra: None };
         if let Some(all) = all_columns(order, &env.scope) {
-            found.keys = outputs.iter().map(|c| sort_key(all, c.expr())).collect();
+            found.keys = outputs.iter().map(|c| sort_key(all, c.expr())).collect::<Result<_>>()?;
             return Ok(found);
         }
         for item in order {
             if let Some(position) = ordinal(&item.expr) {
                 let column = self.by_position(position, "ORDER BY", &outputs, item.expr.span)?;
-                found.keys.push(sort_key(item, column.expr()));
+                found.keys.push(sort_key(item, column.expr())?);
                 continue;
             }
             let mut over_output = Env::new(Scope::of(outputs.clone(), None), Aggregates::Forbidden(NOT_IN_SORT, "ORDER BY"));
             let over = self.expr(&item.expr, &mut over_output);
             if let Ok(expr) = over {
                 self.sortable(&expr, &over_output, item.expr.span)?;
-                found.keys.push(sort_key(item, expr));
+                found.keys.push(sort_key(item, expr)?);
                 continue;
             }
             let visible = || outputs.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect();
@@ -329,10 +351,11 @@ impl Analyzer<'_> {
                     let column = Expr::Column { id: named.id, name: named.name.clone(), data_type: named.expr.data_type() };
                     exprs.push(named);
                     found.extra += 1;
+                    found.first_extra.get_or_insert(item.expr.span);
                     column
                 }
             };
-            found.keys.push(sort_key(item, column));
+            found.keys.push(sort_key(item, column)?);
         }
         Ok(found)
     }
@@ -354,20 +377,19 @@ impl Analyzer<'_> {
 pub(super) struct OrderKeys {
     pub(super) keys: Vec<SortKey>,
     pub(super) extra: usize,
+    /// Where the first of them stands.
+    pub(super) first_extra: Option<Span>,
 }
 
 fn alias_names(defaults: &[String], item: &ast::SelectItem) -> Result<Vec<String>> {
     match item.aliases.as_slice() {
         [] => Ok(defaults.to_vec()),
         aliases if aliases.len() == defaults.len() => Ok(aliases.iter().map(|a| a.name.clone()).collect()),
-        aliases => refuse(generator_names(aliases.len(), defaults.len()), aliases[0].span),
+        aliases => {
+            let (given, columns) = (aliases.len(), defaults.len());
+            refuse(Reason::AliasCount { condition: "UDTF_ALIAS_NUMBER_MISMATCH", aliases: given, columns }, aliases[0].span)
+        }
     }
-}
-
-/// A generator's columns under too many or too few names.
-fn generator_names(names: usize, columns: usize) -> Reason {
-    let message = format!("{names} names for the {columns} columns that the generator gives");
-    Reason::GeneratorNotAllowed { condition: "UDTF_ALIAS_NUMBER_MISMATCH", message }
 }
 
 /// Takes what `parts` name out of a star's columns: a column, perhaps with its relation's name, or a member of a struct.

@@ -194,7 +194,7 @@ impl Analyzer<'_> {
         if let op @ ("<<" | ">>" | ">>>") = function.name {
             let args = self.plain_arguments(call, env)?;
             let [l, r] = <[Expr; 2]>::try_from(args).expect("two were counted");
-            return self.shift(op, l, r, e).map(Some);
+            return self.shift(op, (l, e), (r, e), e).map(Some);
         }
         let operator = match function.name {
             "try_add" => "+",
@@ -211,7 +211,7 @@ impl Analyzer<'_> {
         if matches!(operator, "=" | "<=>" | "<" | "<=" | ">" | ">=") {
             return self.comparison(operator, l, r, e).map(Some);
         }
-        let computed = self.arithmetic(operator, l, r, e)?;
+        let computed = self.arithmetic(operator, (l, &call.args[0].value), (r, &call.args[1].value), e)?;
         Ok(Some(match computed {
             Expr::Call { args, data_type, .. } => Expr::call(function.name, args, data_type),
             other => other,

@@ -94,8 +94,8 @@ impl Analyzer<'_> {
             match self.equal(value, column.expr(), span) {
                 Ok(part) => parts.push(part),
                 Err(_) => {
-                    let what = "the sides of IN".to_string();
-                    return refuse(Reason::DifferentTypes { what, types: vec![found, wanted] }, span);
+                    let message = format!("the value is {}, and the sub-query of IN gives {}", found.sql(), wanted.sql());
+                    return refuse(Reason::Subquery { condition: "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", message }, span);
                 }
             }
         }

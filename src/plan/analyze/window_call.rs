@@ -1,9 +1,10 @@
 //! Window functions: `f(args) OVER (PARTITION BY … ORDER BY … frame)`.
 
 use super::call::is_constant;
-use super::{Analyzer, Env, Result, refuse};
+use super::{Aggregates, Analyzer, Env, Result, refuse};
 use crate::diagnostic::Span;
 use crate::lang::ast::{self, FrameBound};
+use crate::plan::coerce::is_ordered;
 use crate::plan::error::Reason;
 use crate::plan::expr::{Bound, Expr, Frame, SortKey};
 use crate::plan::functions::{self, Function, Kind};
@@ -28,6 +29,7 @@ impl Analyzer<'_> {
             let known = functions::all().map(|f| f.name.to_string()).collect();
             return refuse(Reason::UnresolvedFunction { name: call.name.name.clone(), known }, call.name.span);
         };
+        may_look_around(e, env)?;
         let inner = match function.kind {
             Kind::Aggregate => {
                 window_of_values(function, call, over, e)?;
@@ -40,11 +42,15 @@ impl Analyzer<'_> {
                 return refuse(Reason::WindowNotAllowed { condition: "UNSUPPORTED_EXPR_FOR_WINDOW", message }, e.span);
             }
         };
-        let partition_by = over.partition_by.iter().map(|p| self.expr(p, env)).collect::<Result<_>>()?;
+        let partition_by: Vec<Expr> = over.partition_by.iter().map(|p| self.expr(p, env)).collect::<Result<_>>()?;
+        if let Some(at) = partition_by.iter().position(|p| !is_ordered(&p.data_type())) {
+            let message = format!("rows cannot be told apart by {}: its values cannot be compared", partition_by[at].data_type().sql());
+            return refuse(Reason::Rule { condition: "EXPRESSION_TYPE_IS_NOT_ORDERABLE", message }, over.partition_by[at].span);
+        }
         let mut order_by = Vec::new();
         for item in &over.order_by {
             let expr = self.expr(&item.expr, env)?;
-            order_by.push(super::query::sort_key(item, expr));
+            order_by.push(super::query::sort_key(item, expr)?);
         }
         if function.kind == Kind::Window && order_by.is_empty() {
             let message = format!("{} wants an order: OVER (ORDER BY …)", call.name.name);
@@ -157,6 +163,18 @@ impl Analyzer<'_> {
             _ => return refuse(Reason::NotConstant { call: "OVER".to_string(), parameter: "frame bound".to_string() }, e.span),
         }))
     }
+}
+
+/// Refuses a window function in a clause that sees one row at a time.
+fn may_look_around(e: &ast::Expr, env: &Env) -> Result<()> {
+    let (condition, clause) = match env.aggregates {
+        Aggregates::Forbidden(_, "FILTER") => ("INVALID_AGGREGATE_FILTER.CONTAINS_WINDOW_FUNCTION", "FILTER"),
+        Aggregates::Forbidden(condition, "JOIN") => (condition, "ON"),
+        Aggregates::Forbidden(_, clause @ ("WHERE" | "HAVING" | "GROUP BY")) => ("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", clause),
+        _ => return Ok(()),
+    };
+    let message = format!("{} looks at other rows, so it cannot stand in {clause}: use QUALIFY, or a sub-query around it", spell(e));
+    refuse(Reason::WindowNotAllowed { condition, message }, e.span)
 }
 
 /// What does not go with a window: DISTINCT, and an order for aggregates that bring their own.
