@@ -16,7 +16,7 @@ use super::background::{Background, Done};
 use super::log::{Log, Logged, numbered};
 use super::record::Record;
 use super::recover::{Facts, Recovery, recover};
-use super::state::{self, Changes, StateLog, Written};
+use super::state::{self, Changes, Each, StateLog, Written};
 use super::storage::{Disk, Lock, create_dir_synced, write_whole};
 use super::{CheckpointError, Offset, Sync};
 use std::collections::VecDeque;
@@ -340,12 +340,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Files that are missing or not as they were written.
-    pub fn load(
-        &self,
-        operator: usize,
-        partition: usize,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>,
-    ) -> Result<(), CheckpointError> {
+    pub fn load(&self, operator: usize, partition: usize, visit: Each<'_>) -> Result<(), CheckpointError> {
         let log = self.state.get(operator).and_then(|o| o.get(partition));
         match log.and_then(|log| Some((log.dir(), log.last()?))) {
             Some((dir, last)) => state::load(&*self.disk, dir, last, visit),

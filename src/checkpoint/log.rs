@@ -232,6 +232,8 @@ mod tests {
         let mut log = Log::new(&shared, "/c".into(), "offsets", "boot", true);
         (0..300).for_each(|n| drop(log.append(n, &record(n)).unwrap()));
         assert_eq!(batches(&disk, "boot").unwrap(), (0..300).collect::<Vec<_>>());
+        // A restart that goes back forgets what begins later, and then writes anew.
+        Log::forget(&disk, Path::new("/c"), 250, true).unwrap();
         let mut again = Log::new(&shared, "/c".into(), "offsets", "boot", true);
         again.append(250, &record(250)).unwrap();
         assert_eq!(batches(&disk, "boot").unwrap(), (0..251).collect::<Vec<_>>());
@@ -245,7 +247,6 @@ mod tests {
         disk.damage(last, |bytes| bytes.push(b'\n'));
         assert!(batches(&disk, "boot").unwrap_err().to_string().contains("/c/250.log"));
         assert_eq!(batches(&disk, "after a power loss").unwrap().last(), Some(&249));
-        disk.remove(Path::new("/c/256.log")).unwrap();
         disk.remove(Path::new("/c/128.log")).unwrap();
         assert_eq!(batches(&disk, "after a power loss").unwrap(), [0; 0]);
     }

@@ -303,11 +303,14 @@ fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, Checkpo
     numbered(disk, dir, "snapshot")
 }
 
+/// Takes a key and its value; `None` when they do not fit.
+pub type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
+
 /// Calls `visit` with every key and value that the partition has after batch `last`, in the order of keys.
 ///
 /// # Errors
 /// Files that are missing or not as they were written; they are named.
-pub fn load(disk: &dyn Disk, dir: &Path, last: u64, visit: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>) -> Result<(), CheckpointError> {
+pub fn load(disk: &dyn Disk, dir: &Path, last: u64, visit: Each<'_>) -> Result<(), CheckpointError> {
     let base = snapshots(disk, dir)?.into_iter().rfind(|(batch, _)| *batch <= last);
     let frames = frames(disk, dir, base.as_ref().map(|(b, _)| *b), last)?;
     let changed = latest(&frames, dir)?;

@@ -91,7 +91,7 @@ rate     numbers by themselves, to try things out
 stdin    lines of standard input (eddy run FILE and eddy -c)
          format 'csv' takes header true: cat users.csv | eddy -c '…'
 Files may be compressed (.gz .bz2 .zst …) and lie in partition directories: day=2024-01-01/x.json gives a column day.
-What are the columns?  INFER SCHEMA FROM lines;  prints the CREATE STREAM to paste.
+What are the columns?  INFER SCHEMA FROM lines;  prints the statement to paste.
 Lines that do not decode are rows of NULLs (option mode), and  SELECT * FROM bad_rows('q');  has them with the reason.
 Bounded tables for joins:  CREATE TABLE users USING csv OPTIONS (path 'users.csv', header true);",
     },

@@ -103,7 +103,7 @@ fn killed_at_random_moments_it_writes_what_an_unbroken_run_writes() {
         fs::create_dir_all(&place).unwrap();
         rounds += 1;
         // Update mode has no files; every other query writes some in every other round.
-        let into_files = !query.contains("UPDATE") && (rounds / QUERIES.len()) % 2 == 0;
+        let into_files = !query.contains("UPDATE") && (rounds / QUERIES.len()).is_multiple_of(2);
         let script = |name: &str, checkpoint: &str| {
             let stream = |s: &str| {
                 let path = folder.path().join(s);
