@@ -42,3 +42,4 @@ mod tui_query;
 mod tui_screens;
 mod tui_terminal;
 mod wal;
+mod wal_kills;
