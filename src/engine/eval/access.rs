@@ -384,39 +384,77 @@ pub fn try_binary<A: NativeType, B: NativeType, R: NativeType + Default>(
     Ok(number_series(out, validity))
 }
 
-/// A pair of numbers may have no result, `None`, which fails with `error` of the pair; vectorises where `f` does.
+/// Values of one block of a checked loop: what fits the first cache beside its operands.
+const BLOCK: usize = 1024;
+
+/// A pair of numbers may have no result, which fails with `error` of the pair; vectorises where `f` does.
 ///
-/// `f` gives the wrapped result and whether it is wrong, as `overflowing_add` does.
-pub fn checked_binary<T: NativeType>(
+/// `f` gives the wrapped result and a flag: the marks of all rows are OR-ed, and only where `is_wrong` of that holds
+/// are the rows looked at one by one, those with a NULL left out.
+pub fn checked_binary<T: NativeType + Default, M: Copy + Default + std::ops::BitOr<Output = M>>(
     a: &Series,
     b: &Series,
-    f: impl Fn(T, T) -> (T, bool),
+    f: impl Fn(T, T) -> (T, M),
+    is_wrong: impl Fn(M) -> bool,
     error: impl Fn(T, T) -> EngineError,
 ) -> Result<Series, EngineError> {
     let (a, b) = (numbers::<T>(a)?, numbers::<T>(b)?);
     let n = length(&[a.len(), b.len()]);
     let validity = both_valid(a.validity, b.validity, n);
-    let mut wrong = false;
-    let mut step = |x: T, y: T| {
-        let (value, bad) = f(x, y);
-        wrong |= bad;
-        value
+    let (values, marks) = match (a.values, b.values) {
+        (a, [y]) => marked(a, |x| f(x, *y)),
+        ([x], b) => marked(b, |y| f(*x, y)),
+        (a, b) => marked2(a, b, &f),
     };
-    let values: Vec<T> = match (a.values, b.values) {
-        ([x], [y]) => vec![step(*x, *y)],
-        ([x], b) => b.iter().map(|y| step(*x, *y)).collect(),
-        (a, [y]) => a.iter().map(|x| step(*x, *y)).collect(),
-        (a, b) => a.iter().zip(b).map(|(x, y)| step(*x, *y)).collect(),
-    };
-    if wrong {
+    if is_wrong(marks) {
         for row in 0..n {
             let (Some(x), Some(y)) = (a.at(row), b.at(row)) else { continue };
-            if f(x, y).1 {
+            if is_wrong(f(x, y).1) {
                 return Err(error(x, y).at_row(row));
             }
         }
     }
     Ok(number_series(values, validity))
+}
+
+/// The results of `f` and the OR of its marks. A block is computed in place, without a branch, and then moved.
+#[inline]
+fn marked<T: NativeType + Default, M: Copy + Default + std::ops::BitOr<Output = M>>(a: &[T], f: impl Fn(T) -> (T, M)) -> (Vec<T>, M) {
+    let (mut out, mut marks, mut block) = (Vec::with_capacity(a.len()), M::default(), [T::default(); BLOCK]);
+    for a in a.chunks(BLOCK) {
+        let mut marked = M::default();
+        for (to, x) in block.iter_mut().zip(a) {
+            let (value, mark) = f(*x);
+            *to = value;
+            marked = marked | mark;
+        }
+        marks = marks | marked;
+        out.extend_from_slice(&block[..a.len()]);
+    }
+    (out, marks)
+}
+
+/// As [`marked`], of pairs.
+#[inline]
+fn marked2<T: NativeType + Default, M: Copy + Default + std::ops::BitOr<Output = M>>(
+    a: &[T],
+    b: &[T],
+    f: impl Fn(T, T) -> (T, M),
+) -> (Vec<T>, M) {
+    let (mut out, mut marks, mut block) = (Vec::with_capacity(a.len()), M::default(), [T::default(); BLOCK]);
+    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+        let mut marked = M::default();
+        let n = a.len().min(b.len());
+        let (a, b, to) = (&a[..n], &b[..n], &mut block[..n]);
+        for i in 0..n {
+            let (value, mark) = f(a[i], b[i]);
+            to[i] = value;
+            marked = marked | mark;
+        }
+        marks = marks | marked;
+        out.extend_from_slice(&block[..a.len()]);
+    }
+    (out, marks)
 }
 
 /// A type that kernels can build a column of.

@@ -41,14 +41,17 @@ pub(super) const KERNELS: &[KernelEntry] = &[
 ];
 
 /// Whole numbers of one width.
-pub(super) trait Whole: NativeType + Default + Into<i128> + TryFrom<i128> {
+pub(super) trait Whole: NativeType + Default + std::ops::BitOr<Output = Self> + Into<i128> + TryFrom<i128> {
     /// Letter that marks a literal of the type in messages.
     const SUFFIX: &'static str;
     /// Whether Spark reports overflow with the operands.
     const NARROW: bool;
-    fn add(self, other: Self) -> (Self, bool);
-    fn subtract(self, other: Self) -> (Self, bool);
-    fn multiply(self, other: Self) -> (Self, bool);
+    /// The wrapped result; a mark below zero where that is not the true one.
+    fn add(self, other: Self) -> (Self, Self);
+    /// As [`Whole::add`].
+    fn subtract(self, other: Self) -> (Self, Self);
+    /// As [`Whole::add`].
+    fn multiply(self, other: Self) -> (Self, Self);
     fn remainder(self, other: Self) -> Self;
     fn negate(self) -> Option<Self>;
     fn is_zero(self) -> bool;
@@ -60,29 +63,33 @@ macro_rules! whole {
         const SUFFIX: &'static str = $suffix;
         const NARROW: bool = $narrow;
         #[inline]
-        fn add(self, other: Self) -> (Self, bool) {
+        fn add(self, other: Self) -> (Self, Self) {
             let sum = self.wrapping_add(other);
-            (sum, ((self ^ sum) & (other ^ sum)) < 0)
+            (sum, (self ^ sum) & (other ^ sum))
         }
         #[inline]
-        fn subtract(self, other: Self) -> (Self, bool) {
+        fn subtract(self, other: Self) -> (Self, Self) {
             let rest = self.wrapping_sub(other);
-            (rest, ((self ^ other) & (self ^ rest)) < 0)
+            (rest, (self ^ other) & (self ^ rest))
         }
         #[inline]
-        fn multiply(self, other: Self) -> (Self, bool) {
-            self.overflowing_mul(other)
+        fn multiply(self, other: Self) -> (Self, Self) {
+            let (product, wrong) = self.overflowing_mul(other);
+            (product, -Self::from(wrong))
         }
         #[inline]
         fn remainder(self, other: Self) -> Self {
             self.wrapping_rem(other)
         }
+        #[inline]
         fn negate(self) -> Option<Self> {
             self.checked_neg()
         }
+        #[inline]
         fn is_zero(self) -> bool {
             self == 0
         }
+        #[inline]
         fn is_negative(self) -> bool {
             self < 0
         }
@@ -141,7 +148,7 @@ fn infix(call: &KernelCall<'_>, op: char, attempt: bool) -> Result<Series, Engin
 
 fn of_whole<T: Whole + access::Output>(call: &KernelCall<'_>, op: char, attempt: bool) -> Result<Series, EngineError> {
     let (a, b) = (call.column(0), call.column(1));
-    let f: fn(T, T) -> (T, bool) = match op {
+    let f: fn(T, T) -> (T, T) = match op {
         '+' => T::add,
         '-' => T::subtract,
         '*' => T::multiply,
@@ -152,13 +159,13 @@ fn of_whole<T: Whole + access::Output>(call: &KernelCall<'_>, op: char, attempt:
         _ => return Err(EngineError::internal("`/` over whole numbers")),
     };
     if attempt {
-        return map2(&call.numbers::<T>(0)?, &call.numbers::<T>(1)?, |x, y| Ok(Some(f(x, y)).filter(|r| !r.1).map(|r| r.0)));
+        return map2(&call.numbers::<T>(0)?, &call.numbers::<T>(1)?, |x, y| Ok(Some(f(x, y)).filter(|r| !r.1.is_negative()).map(|r| r.0)));
     }
     // Each operator has its own instance of the loop, so that it is inlined and vectorised.
     match op {
-        '+' => checked_binary(a, b, |x: T, y| x.add(y), overflow_of::<T>(op)),
-        '-' => checked_binary(a, b, |x: T, y| x.subtract(y), overflow_of::<T>(op)),
-        _ => checked_binary(a, b, |x: T, y| x.multiply(y), overflow_of::<T>(op)),
+        '+' => checked_binary(a, b, |x: T, y| x.add(y), T::is_negative, overflow_of::<T>(op)),
+        '-' => checked_binary(a, b, |x: T, y| x.subtract(y), T::is_negative, overflow_of::<T>(op)),
+        _ => checked_binary(a, b, |x: T, y| x.multiply(y), T::is_negative, overflow_of::<T>(op)),
     }
 }
 
@@ -204,6 +211,7 @@ macro_rules! real {
         fn zero(self) -> bool {
             self == 0.0
         }
+        #[inline]
         fn below_zero(self) -> bool {
             self < 0.0
         }
@@ -219,9 +227,17 @@ fn of_floats<T: Real>(call: &KernelCall<'_>, op: char, attempt: bool) -> Result<
         '*' => access::binary(a, b, |x: T, y: T| x.times(y)),
         '/' if attempt => map2(&call.numbers::<T>(0)?, &call.numbers::<T>(1)?, |x: T, y: T| Ok((!y.zero()).then(|| x.over(y)))),
         '%' if attempt => map2(&call.numbers::<T>(0)?, &call.numbers::<T>(1)?, |x: T, y: T| Ok((!y.zero()).then(|| x.remainder(y)))),
-        '/' => checked_binary(a, b, |x: T, y: T| (x.over(y), y.zero()), |_, _| divide_by_zero()),
-        _ => checked_binary(a, b, |x: T, y: T| (x.remainder(y), y.zero()), |_, _| remainder_by_zero()),
+        '/' if has_zero::<T>(b)? => checked_binary(a, b, |x: T, y: T| (x.over(y), y.zero()), |wrong| wrong, |_, _| divide_by_zero()),
+        '/' => access::binary(a, b, |x: T, y: T| x.over(y)),
+        _ => checked_binary(a, b, |x: T, y: T| (x.remainder(y), y.zero()), |wrong| wrong, |_, _| remainder_by_zero()),
     }
+}
+
+/// Whether a divisor is 0, be it under a NULL.
+fn has_zero<T: Real>(divisors: &Series) -> Result<bool, EngineError> {
+    let values = access::numbers::<T>(divisors)?.values;
+    // A block at a time, without a branch within.
+    Ok(values.chunks(1024).any(|block| block.iter().fold(false, |found, y| found | y.zero())))
 }
 
 fn positive_modulo(call: &KernelCall<'_>) -> Result<Series, EngineError> {

@@ -68,16 +68,20 @@ fn exact(call: &KernelCall<'_>, shapes: &Shapes, op: char) -> Result<Option<Seri
     let error = |x: i128, y: i128| out_of_range(shapes, op, x, y);
     let same_scale = shapes.a.1 == shapes.b.1 && shapes.result.1 == shapes.a.1;
     let column = match op {
-        '+' if same_scale && shapes.sum_fits() => access::checked_binary(a, b, |x: i128, y| with(x.wrapping_add(y), outside), error)?,
-        '-' if same_scale && shapes.sum_fits() => access::checked_binary(a, b, |x: i128, y| with(x.wrapping_sub(y), outside), error)?,
+        '+' if same_scale && shapes.sum_fits() => {
+            access::checked_binary(a, b, |x: i128, y| with(x.wrapping_add(y), outside), |wrong| wrong, error)?
+        }
+        '-' if same_scale && shapes.sum_fits() => {
+            access::checked_binary(a, b, |x: i128, y| with(x.wrapping_sub(y), outside), |wrong| wrong, error)?
+        }
         '+' | '-' if shapes.sum_fits() && shapes.result.1 == shapes.wider_scale() => {
             let (up_a, up_b) = (ten(shapes.wider_scale() - shapes.a.1), ten(shapes.wider_scale() - shapes.b.1));
             let up_b = if op == '+' { up_b } else { -up_b };
             let sum = |x: i128, y: i128| x.wrapping_mul(up_a).wrapping_add(y.wrapping_mul(up_b));
-            access::checked_binary(a, b, |x: i128, y| with(sum(x, y), outside), error)?
+            access::checked_binary(a, b, |x: i128, y| with(sum(x, y), outside), |wrong| wrong, error)?
         }
         '*' if shapes.a.0 + shapes.b.0 <= 38 && shapes.result.1 == shapes.a.1 + shapes.b.1 => {
-            access::checked_binary(a, b, |x: i128, y| with(x.wrapping_mul(y), outside), error)?
+            access::checked_binary(a, b, |x: i128, y| with(x.wrapping_mul(y), outside), |wrong| wrong, error)?
         }
         _ => return Ok(None),
     };

@@ -154,9 +154,9 @@ fn moved(call: &KernelCall<'_>, time: usize, by: usize, sign: i32, attempt: bool
         let subtract = |t: i64, us: i64| t.overflowing_sub(us);
         let (a, b) = (call.column(time), call.column(by));
         return if sign > 0 {
-            access::checked_binary(a, b, add, |_, _| out_of_calendar())
+            access::checked_binary(a, b, add, |wrong| wrong, |_, _| out_of_calendar())
         } else {
-            access::checked_binary(a, b, subtract, |_, _| out_of_calendar())
+            access::checked_binary(a, b, subtract, |wrong| wrong, |_, _| out_of_calendar())
         };
     }
     map2(&times, &call.numbers::<i64>(by)?, |t, us| {
