@@ -10,7 +10,7 @@ use polars::prelude::Series;
 /// A kernel of one DOUBLE.
 macro_rules! real {
     ($name:literal, $f:expr) => {
-        KernelEntry { name: $name, fallible: false, kernel: |c| unary(c.column(0), $f as fn(f64) -> f64) }
+        KernelEntry { name: $name, fallible: false, kernel: |c| unary::<f64, f64>(c.column(0), $f) }
     };
 }
 
