@@ -15,6 +15,7 @@
 
 use super::access::{self, broadcast, flag_series, flags};
 use super::bind::{Bound, Node};
+use super::select::select;
 use super::{Argument, EvalContext, KernelCall, Lambda, cast, compare};
 use crate::engine::columns::{null_series, one_chunk, value_at};
 use crate::engine::{Blame, EngineError, Frame};
@@ -220,8 +221,7 @@ impl Bound {
                 0 => result = value.cells(frame, ctx)?,
                 n if n == truth.len() => {}
                 _ => {
-                    let mask = BooleanChunked::from_bitmap(PlSmallStr::EMPTY, truth);
-                    result = one_chunk(value.cells(frame, ctx)?.zip_with(&mask, &result)?);
+                    result = select(&truth, &value.cells(frame, ctx)?, &result, &self.data_type)?;
                 }
             }
         }
@@ -240,7 +240,8 @@ impl Bound {
                 let next = arg.cells(frame, ctx)?;
                 let full = result.len().max(next.len());
                 result = one_chunk(broadcast(result, full));
-                result = one_chunk(result.zip_with(&result.is_not_null(), &next)?);
+                let Some(valid) = access::validity(&result).cloned() else { break };
+                result = select(&valid, &result, &next, &self.data_type)?;
                 if result.null_count() == 0 {
                     break;
                 }

@@ -42,6 +42,7 @@ pub mod parse;
 mod random;
 mod regex;
 mod round;
+mod select;
 mod string;
 mod string_code;
 mod string_format;
