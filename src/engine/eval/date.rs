@@ -245,6 +245,17 @@ fn date_trunc(call: &KernelCall<'_>) -> Result {
     let zone = session(call);
     if names.is_constant() {
         return match names.at(0).and_then(level) {
+            // Within a zone that is ahead by whole units the clock is cut where UTC is; each division by its own constant.
+            Some(Level::Time(HOUR)) if zone.is_fixed() && zone.offset_at(0) % HOUR == 0 => {
+                unary(call.column(1), |instant: i64| instant - instant.rem_euclid(HOUR))
+            }
+            Some(Level::Time(DAY)) if zone.is_fixed() && zone.offset_at(0) == 0 => {
+                unary(call.column(1), |instant: i64| instant - instant.rem_euclid(DAY))
+            }
+            Some(Level::Time(MINUTE)) if zone.is_fixed() && zone.offset_at(0) % MINUTE == 0 => {
+                unary(call.column(1), |instant: i64| instant - instant.rem_euclid(MINUTE))
+            }
+            Some(Level::Time(SECOND)) => unary(call.column(1), |instant: i64| instant - instant.rem_euclid(SECOND)),
             Some(level) => unary(call.column(1), |instant: i64| truncated(instant, level, &zone)),
             None => Ok(call.null()),
         };
