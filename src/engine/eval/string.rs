@@ -40,7 +40,7 @@ pub(super) const KERNELS: &[KernelEntry] = &[
     KernelEntry { name: "concat", fallible: false, kernel: concat },
     KernelEntry { name: "concat_ws", fallible: false, kernel: concat_ws },
     KernelEntry { name: "contains", fallible: false, kernel: |c| search(c, contains_bytes) },
-    KernelEntry { name: "startswith", fallible: false, kernel: |c| search(c, |text, part| text.starts_with(part)) },
+    KernelEntry { name: "startswith", fallible: false, kernel: starts_with },
     KernelEntry { name: "endswith", fallible: false, kernel: |c| search(c, |text, part| text.ends_with(part)) },
     KernelEntry { name: "instr", fallible: true, kernel: instr },
     KernelEntry { name: "locate", fallible: false, kernel: locate },
@@ -51,6 +51,13 @@ pub(super) const KERNELS: &[KernelEntry] = &[
 /// Number of characters.
 pub(super) fn characters(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().count() }
+}
+
+/// Bytes that go on with a character which a byte before them begins: their highest bits are 10.
+#[inline]
+fn continuations(bytes: u128) -> u32 {
+    const ONES: u128 = u128::MAX / 255;
+    ((bytes >> 7) & !(bytes >> 6) & ONES).count_ones()
 }
 
 /// Where character `index` begins, in bytes; the end for one past the last.
@@ -124,7 +131,13 @@ fn length(call: &KernelCall<'_>) -> Result {
     if is_binary(call, 0) {
         return byte_length(call, 1);
     }
-    map1(&call.texts(0)?, |text| Ok(Some(characters(text) as i32)))
+    let texts = call.texts(0)?.0;
+    // What stands under a NULL is a string as well.
+    let lengths = texts.views().iter().enumerate().map(|(row, view)| match view.is_inline() {
+        true => (view.length - (continuations(view.as_u128() >> 32))) as i32,
+        false => characters(texts.value(row)) as i32,
+    });
+    Ok(access::number_series(lengths.collect(), call.texts(0)?.validity().cloned()))
 }
 
 fn byte_length(call: &KernelCall<'_>, factor: i32) -> Result {
@@ -338,10 +351,44 @@ fn replace(call: &KernelCall<'_>) -> Result {
     let texts = call.texts(0)?;
     let with = if call.args.len() > 2 { Some(call.texts(2)?) } else { None };
     let parts = call.texts(1)?;
+    if let (true, Some(part)) = (parts.is_constant(), parts.at(0).filter(|p| !p.is_empty()))
+        && let Some(with) = with.as_ref().map_or(Some(""), |w| w.at(0).filter(|_| w.is_constant()))
+    {
+        return Ok(replace_constant(&texts, part, with));
+    }
     map_rows(call.length(), |row| {
         let (Some(text), Some(part)) = (texts.at(row), parts.at(row)) else { return Ok(None) };
         let Some(with) = with.as_ref().map_or(Some(""), |w| w.at(row)) else { return Ok(None) };
         Ok(Some(if part.is_empty() || !text.contains(part) { Cow::Borrowed(text) } else { Cow::Owned(text.replace(part, with)) }))
+    })
+}
+
+/// Every `part`, which is not empty, gives way to `with`.
+fn replace_constant(texts: &Texts<'_>, part: &str, with: &str) -> Series {
+    if let [byte] = part.as_bytes() {
+        // A single byte is found sooner by looking at each than by a search that has to be set up for every string.
+        let byte = *byte;
+        return access::map_text(texts, |text, out| {
+            let mut from = 0;
+            for (at, _) in text.bytes().enumerate().filter(|(_, b)| *b == byte) {
+                out.push_str(&text[from..at]);
+                out.push_str(with);
+                from = at + 1;
+            }
+            out.push_str(&text[from..]);
+            true
+        });
+    }
+    let finder = memchr::memmem::Finder::new(part);
+    access::map_text(texts, |text, out| {
+        let mut from = 0;
+        for at in finder.find_iter(text.as_bytes()) {
+            out.push_str(&text[from..at]);
+            out.push_str(with);
+            from = at + part.len();
+        }
+        out.push_str(&text[from..]);
+        true
     })
 }
 
@@ -457,6 +504,26 @@ fn search(call: &KernelCall<'_>, test: impl Fn(&[u8], &[u8]) -> bool) -> Result 
         return map2(&call.bytes(0)?, &call.bytes(1)?, |text, part| Ok(Some(test(text, part))));
     }
     map2(&call.texts(0)?, &call.texts(1)?, |text, part| Ok(Some(test(text.as_bytes(), part.as_bytes()))))
+}
+
+fn starts_with(call: &KernelCall<'_>) -> Result {
+    let test = |text: &[u8], part: &[u8]| text.starts_with(part);
+    if is_binary(call, 0) {
+        return search(call, test);
+    }
+    let (texts, parts) = (call.texts(0)?, call.texts(1)?);
+    let (true, Some(part)) = (parts.is_constant(), parts.at(0)) else { return search(call, test) };
+    // A string carries its first four bytes with it: most are decided by those.
+    let known = part.len().min(4);
+    let mut first = [0; 4];
+    first[..known].copy_from_slice(&part.as_bytes()[..known]);
+    let (first, mask) = (u32::from_le_bytes(first), (u64::from(u32::MAX) >> (32 - 8 * known)) as u32);
+    let views = texts.0.views().as_slice();
+    let answer = access::bits(views.len(), |row| {
+        let view = &views[row];
+        view.length as usize >= part.len() && view.prefix & mask == first && (part.len() <= 4 || texts.0.value(row).starts_with(part))
+    });
+    Ok(access::flag_series(answer, texts.validity().cloned()))
 }
 
 /// The position of the first character at or after byte `from` where `part` begins, from 1; 0 when nowhere.
