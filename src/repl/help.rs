@@ -125,6 +125,22 @@ A socket cannot repeat lines. OPTIONS (wal 'true') keeps them in the CHECKPOINT 
 as received, and a restart replays them. What the sender pushed and nobody received yet is its own to repeat.",
     },
     Topic {
+        name: "checkpoint",
+        title: "CHECKPOINT, and what a restart does",
+        text: "\
+With a checkpoint a query goes on where it stood, also after a kill:
+
+  START kept AS SELECT id, status FROM STREAM orders
+    INTO parquet OPTIONS (path 'out') CHECKPOINT 'out/_checkpoint';
+
+The directory has the ranges that were read (offsets), the batches that are done (commits) and the state. A batch that
+was begun and not done runs again over the same range; the sink replaces it. One query has the directory at a time.
+A changed query is taken on when its state fits; otherwise the refusal names the operator and the key or type.
+How far writes are waited for:  SET spark.sql.streaming.checkpoint.sync = offsets;  (the default), all or none.
+To see a recovery:  CRASH kept AFTER SINK;  and then  RESUME kept;
+To change a running query:  ALTER QUERY kept AS SELECT id, upper(status) AS status FROM STREAM orders;",
+    },
+    Topic {
         name: "settings",
         title: "SET and the names it knows",
         text: "\
