@@ -1,4 +1,4 @@
-//! vector_sum and vector_avg: sums and means of ARRAY<FLOAT>, element by element.
+//! vector_sum and vector_avg: sums and means of `ARRAY<FLOAT>`, element by element.
 
 use super::{Fold, Made, Shape, Updates, column};
 use crate::engine::EngineError;
