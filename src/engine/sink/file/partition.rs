@@ -221,7 +221,9 @@ mod tests {
     }
 
     fn dirs(name: &str, data_type: &DataType, values: &[Value]) -> Result<Vec<String>, EngineError> {
-        let columns = [Column { id: ColumnId(1), ..column("v", DataType::Int) }, column(name, data_type.clone())];
+        // The other column's name is longer than any that the tests below come up with.
+        let columns =
+            [Column { id: ColumnId(1), ..column("the column that stays behind", DataType::Int) }, column(name, data_type.clone())];
         let numbers: Vec<Value> = (0..values.len() as i64).map(Value::Int).collect();
         let series = vec![series_of(&numbers, &DataType::Int), series_of(values, data_type)];
         let frame = Frame::new(vec![ColumnId(1), ColumnId(0)], series, values.len());
