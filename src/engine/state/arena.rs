@@ -1,6 +1,7 @@
 //! Bytes by slot: keys and columns of no fixed width.
 //!
-//! Short ones stand in a cell of sixteen bytes by slot. Others lie one after the other in segments of some hundred
+//! Short ones stand in a cell by slot, of sixteen bytes or, where keys have more than that, of thirty-two: to find one
+//! then costs one place in memory. Others lie one after the other in segments of some hundred
 //! kilobytes, each behind its slot and length. A segment most of which was removed is written again into the last one, so that clean-up is done a little at a time and
 //! costs what was removed.
 
@@ -10,42 +11,59 @@ use super::slots::Slots;
 const SEGMENT: usize = 256 << 10;
 /// Slot and length before each value in a segment.
 const HEADER: usize = 8;
-/// The longest value that stands in its cell.
-const SHORT: usize = 15;
 
 /// A short value itself, or where a long one lies: its segment and place, four bytes each. The last byte is the length
 /// of a short value, [`LONG`] or [`NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cell([u8; 16]);
+struct Cell<const N: usize>([u8; N]);
 
 const LONG: u8 = 0xFF;
 const NONE: u8 = 0xFE;
-/// No value: nothing was put under that slot, or it was removed.
-const NOTHING: Cell = Cell([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NONE]);
 
-impl Cell {
-    /// A value of at most [`SHORT`] bytes.
+impl<const N: usize> Cell<N> {
+    /// No value: nothing was put under that slot, or it was removed.
+    const NOTHING: Cell<N> = {
+        let mut bytes = [0; N];
+        bytes[N - 1] = NONE;
+        Cell(bytes)
+    };
+
+    /// A value of fewer than `N` bytes.
     #[inline]
-    fn short(value: &[u8]) -> Option<Cell> {
+    fn short(value: &[u8]) -> Option<Cell<N>> {
         let n = value.len();
-        let number = match n {
-            // Two reads that may overlap, and no loop.
-            8..=SHORT => u128::from(eight(value)) | u128::from(eight(&value[n - 8..])) << (8 * (n - 8)),
+        if n >= N {
+            return None;
+        }
+        // Two reads that may overlap, and no loop.
+        let first = match n {
+            17.. => u128::from_le_bytes(*value.first_chunk()?),
+            8..=16 => u128::from(eight(value)) | u128::from(eight(&value[n - 8..])) << (8 * (n - 8)),
             4..8 => u128::from(number(value)) | u128::from(number(&value[n - 4..])) << (8 * (n - 4)),
             0..4 => value.iter().rev().fold(0, |all, b| all << 8 | u128::from(*b)),
-            _ => return None,
         };
-        Some(Cell((number | (n as u128) << 120).to_le_bytes()))
+        let mut bytes = [0; N];
+        bytes[..16].copy_from_slice(&first.to_le_bytes());
+        if n > 16 {
+            let last = u128::from_le_bytes(*value.last_chunk()?) >> (8 * (32 - n));
+            bytes[N - 16..].copy_from_slice(&last.to_le_bytes());
+        }
+        bytes[N - 1] = n as u8;
+        Some(Cell(bytes))
     }
 
-    fn long(segment: u32, at: u32) -> Cell {
-        Cell((u128::from(segment) | u128::from(at) << 32 | u128::from(LONG) << 120).to_le_bytes())
+    fn long(segment: u32, at: u32) -> Cell<N> {
+        let mut bytes = [0; N];
+        bytes[..4].copy_from_slice(&segment.to_le_bytes());
+        bytes[4..8].copy_from_slice(&at.to_le_bytes());
+        bytes[N - 1] = LONG;
+        Cell(bytes)
     }
 
     /// Segment and place of a long value.
     #[inline]
     fn place(&self) -> Option<(u32, u32)> {
-        (self.0[SHORT] == LONG).then(|| (number(&self.0), number(&self.0[4..])))
+        (self.0[N - 1] == LONG).then(|| (number(&self.0), number(&self.0[4..])))
     }
 }
 
@@ -55,17 +73,17 @@ fn eight(bytes: &[u8]) -> u64 {
 }
 
 /// A value to look for.
-pub(super) enum Wanted<'a> {
-    Short(ShortValue),
+pub(super) enum Wanted<'a, const N: usize> {
+    Short(ShortValue<N>),
     Long(&'a [u8]),
 }
 
 /// A value as it stands in its cell.
-pub(super) struct ShortValue(Cell);
+pub(super) struct ShortValue<const N: usize>(Cell<N>);
 
-impl<'a> Wanted<'a> {
+impl<'a, const N: usize> Wanted<'a, N> {
     #[inline]
-    pub(super) fn new(value: &'a [u8]) -> Wanted<'a> {
+    pub(super) fn new(value: &'a [u8]) -> Wanted<'a, N> {
         Cell::short(value).map_or(Wanted::Long(value), |cell| Wanted::Short(ShortValue(cell)))
     }
 }
@@ -76,25 +94,31 @@ struct Segment {
     garbage: usize,
 }
 
-/// Values of any length under slot numbers.
-#[derive(Debug, Default)]
-pub(super) struct Arena {
+/// Values of any length under slot numbers; those of fewer than `N` bytes (16 or 32) stand in their cells.
+#[derive(Debug)]
+pub(super) struct Arena<const N: usize = 16> {
     segments: Vec<Segment>,
     /// Segments that are empty and may be filled again.
     free: Vec<u32>,
     /// The one being filled.
     open: Option<u32>,
-    cells: Slots<Cell>,
+    cells: Slots<Cell<N>>,
     /// Capacity of all segments.
     held: usize,
 }
 
-impl Arena {
+impl<const N: usize> Default for Arena<N> {
+    fn default() -> Arena<N> {
+        Arena { segments: Vec::new(), free: Vec::new(), open: None, cells: Slots::default(), held: 0 }
+    }
+}
+
+impl<const N: usize> Arena<N> {
     /// The value of a slot; empty where there is none.
     #[inline]
     pub(super) fn get(&self, slot: u32) -> &[u8] {
         let cell = &self.cells[slot as usize];
-        match cell.0[SHORT] {
+        match cell.0[N - 1] {
             LONG => self.long(cell),
             NONE => &[],
             length => &cell.0[..length as usize],
@@ -103,15 +127,15 @@ impl Arena {
 
     /// Whether that is the value of a slot.
     #[inline]
-    pub(super) fn is(&self, slot: u32, wanted: &Wanted<'_>) -> bool {
+    pub(super) fn is(&self, slot: u32, wanted: &Wanted<'_, N>) -> bool {
         let cell = &self.cells[slot as usize];
         match wanted {
             Wanted::Short(value) => value.0 == *cell,
-            Wanted::Long(value) => cell.0[SHORT] == LONG && self.long(cell) == *value,
+            Wanted::Long(value) => cell.0[N - 1] == LONG && self.long(cell) == *value,
         }
     }
 
-    fn long(&self, cell: &Cell) -> &[u8] {
+    fn long(&self, cell: &Cell<N>) -> &[u8] {
         let Some((segment, at)) = cell.place() else { return &[] };
         let (header, rest) = self.segments[segment as usize].bytes[at as usize..].split_at(HEADER);
         &rest[..number(&header[4..]) as usize]
@@ -124,17 +148,17 @@ impl Arena {
             self.remove(slot);
         }
         let cell = Cell::short(value).unwrap_or_else(|| self.append(slot, value));
-        self.cells.put(slot as usize, cell, &NOTHING);
+        self.cells.put(slot as usize, cell, &Cell::NOTHING);
     }
 
     /// Makes room for a slot, which has the empty value until it is given one.
     pub(super) fn touch(&mut self, slot: u32) {
-        self.cells.grow(slot as usize + 1, &NOTHING);
+        self.cells.grow(slot as usize + 1, &Cell::NOTHING);
     }
 
     /// Forgets the value of a slot.
     pub(super) fn remove(&mut self, slot: u32) {
-        let cell = std::mem::replace(&mut self.cells[slot as usize], NOTHING);
+        let cell = std::mem::replace(&mut self.cells[slot as usize], Cell::NOTHING);
         let Some((index, at)) = cell.place() else { return };
         let segment = &mut self.segments[index as usize];
         segment.garbage += HEADER + number(&segment.bytes[at as usize + 4..]) as usize;
@@ -150,7 +174,7 @@ impl Arena {
     }
 
     #[inline]
-    fn append(&mut self, slot: u32, value: &[u8]) -> Cell {
+    fn append(&mut self, slot: u32, value: &[u8]) -> Cell<N> {
         let need = HEADER + value.len();
         let open = match self.open {
             Some(open) if self.segments[open as usize].bytes.len() + need <= SEGMENT => open,
@@ -208,7 +232,11 @@ mod tests {
 
     #[test]
     fn tells_values_of_every_length_apart() {
-        let mut arena = Arena::default();
+        tells_apart(Arena::<16>::default());
+        tells_apart(Arena::<32>::default());
+    }
+
+    fn tells_apart<const N: usize>(mut arena: Arena<N>) {
         let all: Vec<Vec<u8>> = (0..40).flat_map(|n: u8| [vec![n + 1; n as usize], (0..n).collect(), vec![0; n as usize]]).collect();
         for (slot, value) in all.iter().enumerate() {
             arena.put(slot as u32, value);
@@ -223,7 +251,7 @@ mod tests {
 
     #[test]
     fn rewrites_segments_that_are_mostly_garbage() {
-        let mut arena = Arena::default();
+        let mut arena = Arena::<16>::default();
         let value = |slot: u32| vec![slot as u8; 1000 + slot as usize % 7];
         for slot in 0..2000 {
             arena.put(slot, &value(slot));

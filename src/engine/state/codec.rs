@@ -85,6 +85,22 @@ pub fn encode_ordered(columns: &[Series], types: &[DataType], directions: &[Dire
     Ok(out)
 }
 
+/// The fewest bytes that a row without NULLs takes in the plain form.
+pub fn least(types: &[DataType]) -> usize {
+    let cell = |data_type: &DataType| match data_type {
+        DataType::Void => 1,
+        DataType::Boolean | DataType::TinyInt => 2,
+        DataType::SmallInt => 3,
+        DataType::Int | DataType::Date | DataType::YearMonthInterval(..) | DataType::Float => 5,
+        DataType::BigInt | DataType::Timestamp | DataType::TimestampNtz | DataType::DayTimeInterval(..) | DataType::Double => 9,
+        DataType::Decimal(..) => 17,
+        DataType::CalendarInterval => 1 + 5 + 5 + 9,
+        DataType::String | DataType::Binary | DataType::Array(_) | DataType::Map(..) => 1 + size_of::<u32>(),
+        DataType::Struct(fields) => 1 + fields.iter().map(|f| least(std::slice::from_ref(&f.data_type))).sum::<usize>(),
+    };
+    types.iter().map(cell).sum()
+}
+
 /// The columns that rows of the plain form were made from.
 pub fn decode<'a>(rows: impl Iterator<Item = &'a [u8]>, types: &[DataType]) -> Result<Vec<Series>, EngineError> {
     let mut cursors: Vec<&[u8]> = rows.collect();
@@ -494,6 +510,20 @@ mod tests {
             let down = Direction { descending: true, nulls_first: true };
             let rows = encode_ordered(&[column], std::slice::from_ref(&data_type), &[down], values.len()).unwrap();
             assert!((2..rows.len()).all(|i| rows.row(i - 1) > rows.row(i)) && rows.row(0) < rows.row(1), "{data_type}");
+        }
+    }
+
+    #[test]
+    fn least_is_what_the_shortest_row_takes() {
+        let complete = |v: &Value| !v.is_null() && !matches!(v, Value::Struct(members) if members.iter().any(Value::is_null));
+        for (data_type, values) in cases() {
+            let values: Vec<Value> = values.into_iter().filter(complete).collect();
+            let types = [data_type];
+            let rows = encode(&[series_of(&values, &types[0])], &types, values.len()).unwrap();
+            let shortest = (0..rows.len()).map(|i| rows.row(i).len()).min().unwrap();
+            // The text in the struct at hand has one letter.
+            let letters = usize::from(matches!(types[0], DataType::Struct(_)));
+            assert_eq!(shortest, least(&types) + letters, "{:?}", types[0]);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Keys → slots: an index of slot numbers by hash beside the keys themselves.
 //!
 //! An entry is the hash's 32 bits and the slot: growing the index needs no key, and most misses need
-//! none either. Single integers lie in a list by slot, everything else as bytes in an arena.
+//! none either. Single integers lie in a list by slot, everything else as bytes in an arena: one of wide cells where
+//! keys never fit narrow ones, as a window and a number do not.
 
 use super::arena::{Arena, Wanted};
 use super::codec;
@@ -144,6 +145,28 @@ enum Store {
     Global,
     Integers(Slots<i64>),
     Bytes(Arena),
+    Wide(Arena<32>),
+}
+
+impl Store {
+    fn of(kind: &KeyKind) -> Store {
+        match kind {
+            KeyKind::Global => Store::Global,
+            KeyKind::Integer(_) => Store::Integers(Slots::default()),
+            KeyKind::Rows(types) if (16..32).contains(&codec::least(types)) => Store::Wide(Arena::default()),
+            KeyKind::Text | KeyKind::Rows(_) => Store::Bytes(Arena::default()),
+        }
+    }
+
+    /// The key of a slot in an arena.
+    #[inline]
+    fn get(&self, slot: u32) -> &[u8] {
+        match self {
+            Store::Bytes(arena) => arena.get(slot),
+            Store::Wide(arena) => arena.get(slot),
+            Store::Global | Store::Integers(_) => &[],
+        }
+    }
 }
 
 /// A table from keys to slots. Slots of removed keys are given out again.
@@ -159,11 +182,7 @@ pub struct Keys {
 impl Keys {
     /// An empty table; without keys it has its one slot from the start.
     pub fn new(kind: KeyKind) -> Keys {
-        let store = match kind {
-            KeyKind::Global => Store::Global,
-            KeyKind::Integer(_) => Store::Integers(Slots::default()),
-            KeyKind::Text | KeyKind::Rows(_) => Store::Bytes(Arena::default()),
-        };
+        let store = Store::of(&kind);
         Keys { kind, index: HashIndex::default(), store, null: None, free: Vec::new(), slots: 0 }
     }
 
@@ -178,6 +197,7 @@ impl Keys {
             Store::Global => 0,
             Store::Integers(values) => values.bytes(),
             Store::Bytes(arena) => arena.bytes(),
+            Store::Wide(arena) => arena.bytes(),
         };
         store + self.index.bytes() + self.free.capacity() * 4
     }
@@ -238,9 +258,17 @@ impl Keys {
     }
 
     fn find_bytes(&self, key: &[u8], hash: u32) -> Option<u32> {
-        let Store::Bytes(arena) = &self.store else { return None };
-        let wanted = Wanted::new(key);
-        self.index.find(hash, |slot| arena.is(slot, &wanted))
+        match &self.store {
+            Store::Bytes(arena) => {
+                let wanted = Wanted::new(key);
+                self.index.find(hash, |slot| arena.is(slot, &wanted))
+            }
+            Store::Wide(arena) => {
+                let wanted = Wanted::new(key);
+                self.index.find(hash, |slot| arena.is(slot, &wanted))
+            }
+            Store::Global | Store::Integers(_) => None,
+        }
     }
 
     fn upsert_null(&mut self) -> (u32, bool) {
@@ -252,6 +280,7 @@ impl Keys {
             Store::Global => {}
             Store::Integers(keys) => keys.put(slot as usize, 0, &0),
             Store::Bytes(arena) => arena.touch(slot),
+            Store::Wide(arena) => arena.touch(slot),
         }
         self.null = Some(slot);
         (slot, true)
@@ -270,14 +299,13 @@ impl Keys {
 
     #[inline]
     fn upsert_bytes(&mut self, key: &[u8], hash: u32) -> (u32, bool) {
-        let Store::Bytes(arena) = &mut self.store else { unreachable!("byte keys go with an arena") };
-        let wanted = Wanted::new(key);
-        let make = || next_slot(&mut self.free, &mut self.slots);
-        let (slot, new) = self.index.upsert(hash, |slot| arena.is(slot, &wanted), make);
-        if new {
-            arena.put(slot, key);
+        let Keys { index, free, slots, store, .. } = self;
+        let make = || next_slot(free, slots);
+        match store {
+            Store::Bytes(arena) => upsert_in(arena, index, key, hash, make),
+            Store::Wide(arena) => upsert_in(arena, index, key, hash, make),
+            Store::Global | Store::Integers(_) => unreachable!("byte keys go with an arena"),
         }
-        (slot, new)
     }
 
     /// Takes the keys of those slots out; the slots will be given out again.
@@ -288,8 +316,10 @@ impl Keys {
             } else {
                 let hash = self.hash_of(*slot);
                 self.index.remove(hash, *slot);
-                if let Store::Bytes(arena) = &mut self.store {
-                    arena.remove(*slot);
+                match &mut self.store {
+                    Store::Bytes(arena) => arena.remove(*slot),
+                    Store::Wide(arena) => arena.remove(*slot),
+                    Store::Global | Store::Integers(_) => {}
                 }
             }
             self.free.push(*slot);
@@ -300,7 +330,7 @@ impl Keys {
         match &self.store {
             Store::Global => 0,
             Store::Integers(keys) => half(HASH.hash_one(keys[slot as usize])),
-            Store::Bytes(arena) => hash_bytes(arena.get(slot)),
+            store => hash_bytes(store.get(slot)),
         }
     }
 
@@ -316,9 +346,9 @@ impl Keys {
                 out.push(1);
                 out.extend_from_slice(&((keys[slot as usize] as u64) ^ (1 << 63)).to_be_bytes());
             }
-            Store::Bytes(arena) => {
+            store => {
                 out.push(1);
-                out.extend_from_slice(arena.get(slot));
+                out.extend_from_slice(store.get(slot));
             }
         }
     }
@@ -333,7 +363,7 @@ impl Keys {
                 let key = (u64::from_be_bytes(key.try_into().ok()?) ^ (1 << 63)) as i64;
                 Some(self.upsert_integer(key, half(HASH.hash_one(key))))
             }
-            (Store::Bytes(_), [1, key @ ..]) => Some(self.upsert_bytes(key, hash_bytes(key))),
+            (Store::Bytes(_) | Store::Wide(_), [1, key @ ..]) => Some(self.upsert_bytes(key, hash_bytes(key))),
             _ => None,
         }
     }
@@ -362,7 +392,7 @@ impl Keys {
                 }
                 Ok(vec![Series::from_array(PlSmallStr::EMPTY, out.freeze())])
             }
-            (KeyKind::Rows(types), Store::Bytes(arena)) => codec::decode(slots.iter().map(|s| arena.get(*s)), types),
+            (KeyKind::Rows(types), store) => codec::decode(slots.iter().map(|s| store.get(*s)), types),
             _ => Ok(Vec::new()),
         }
     }
@@ -373,6 +403,22 @@ impl Keys {
         slots.iter().for_each(|s| valid.push(*s != null));
         valid.into_opt_validity()
     }
+}
+
+#[inline]
+fn upsert_in<const N: usize>(
+    arena: &mut Arena<N>,
+    index: &mut HashIndex,
+    key: &[u8],
+    hash: u32,
+    make: impl FnOnce() -> u32,
+) -> (u32, bool) {
+    let wanted = Wanted::new(key);
+    let (slot, new) = index.upsert(hash, |slot| arena.is(slot, &wanted), make);
+    if new {
+        arena.put(slot, key);
+    }
+    (slot, new)
 }
 
 fn next_slot(free: &mut Vec<u32>, slots: &mut u32) -> u32 {
