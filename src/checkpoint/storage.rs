@@ -11,7 +11,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A file open for writing.
 pub trait DiskFile: Write + Send {
@@ -134,6 +134,36 @@ pub fn create_dir_synced(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A path of this machine's file system, without `file:`; the scheme of one that is not.
+///
+/// # Errors
+/// Such as `s3` for `s3://bucket/x`.
+pub fn local_path(path: &str) -> Result<PathBuf, &str> {
+    if let Some(rest) = path.strip_prefix("file:") {
+        return Ok(Path::new("/").join(rest.trim_start_matches('/')));
+    }
+    match path.split_once("://") {
+        Some((scheme, _)) if !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => Err(scheme),
+        _ => Ok(PathBuf::from(path)),
+    }
+}
+
+/// One spelling of a place, however it is written: absolute, without `.`, `..` and doubled slashes. Links stay links.
+pub fn spelled(path: &Path) -> PathBuf {
+    let absolute = if path.is_absolute() { path.to_path_buf() } else { std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()) };
+    let mut out = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// Whether trying the same again may help: the machine was busy, not the request wrong.
@@ -270,6 +300,24 @@ mod tests {
         more.sync().unwrap();
         disk.truncate(&at.join("one"), 1).unwrap();
         assert_eq!(disk.read(&at.join("one")).unwrap(), b"2");
+    }
+
+    #[test]
+    fn a_place_has_one_spelling() {
+        let here = std::env::current_dir().unwrap();
+        for (written, meant) in [
+            ("in", here.join("in")),
+            ("./in//x/", here.join("in/x")),
+            ("a/../in/.", here.join("in")),
+            ("/a/b/../../../in", PathBuf::from("/in")),
+            ("/a/*.json", PathBuf::from("/a/*.json")),
+        ] {
+            assert_eq!(spelled(Path::new(written)).as_os_str(), meant.as_os_str(), "{written}");
+        }
+        assert_eq!(local_path("file:///a/b"), Ok(PathBuf::from("/a/b")));
+        assert_eq!(local_path("file:/a"), Ok(PathBuf::from("/a")));
+        assert_eq!(local_path("a://"), Err("a"));
+        assert_eq!(local_path("://a"), Ok(PathBuf::from("://a")));
     }
 
     #[test]

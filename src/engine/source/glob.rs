@@ -12,6 +12,16 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
     alternatives(pattern).iter().any(|p| fits(&p.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>()))
 }
 
+/// Whether a path fits a pattern, directory by directory.
+pub(super) fn matches_path(pattern: &Path, path: &Path) -> bool {
+    let parts = |p: &Path| p.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>();
+    let fits = |pattern: &str| {
+        let (wanted, is) = (parts(Path::new(pattern)), parts(path));
+        wanted.len() == is.len() && wanted.iter().zip(&is).all(|(w, i)| w == i || matches(w, i))
+    };
+    alternatives(&pattern.to_string_lossy()).iter().any(|p| fits(p))
+}
+
 /// The paths that exist and fit, in order.
 pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = alternatives(pattern).iter().flat_map(|p| expand_one(p)).collect();

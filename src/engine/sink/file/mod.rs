@@ -16,7 +16,7 @@ mod parquet;
 mod partition;
 
 use super::{Sink, SinkBatch, SinkContext, SinkRun, option};
-use crate::checkpoint::storage::{Disk, DiskFile, create_dir_synced};
+use crate::checkpoint::storage::{self, Disk, DiskFile, create_dir_synced};
 use crate::engine::source::declared::Declared;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::logical::Column;
@@ -25,7 +25,7 @@ use name::Names;
 use partition::{Group, Partitioning};
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Options of each format, in the order of the registry: those of every file sink first.
 pub(super) const PARQUET: &[&[&str]] = &[COMMON, format::PARQUET];
@@ -350,14 +350,7 @@ fn local_path(path: &str, format: &str) -> Result<PathBuf, EngineError> {
     if path.is_empty() {
         return Err(EngineError::user(format!("the sink {format} needs the path of a directory")).help("for example OPTIONS (path 'out')"));
     }
-    if let Some(rest) = path.strip_prefix("file:") {
-        return Ok(Path::new("/").join(rest.trim_start_matches('/')));
-    }
-    match path.split_once("://") {
-        Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            Err(EngineError::user(format!("option path: files of {scheme}:// cannot be written"))
-                .help("give a path of this machine's file system"))
-        }
-        _ => Ok(PathBuf::from(path)),
-    }
+    storage::local_path(path).map_err(|scheme| {
+        EngineError::user(format!("option path: files of {scheme}:// cannot be written")).help("give a path of this machine's file system")
+    })
 }

@@ -1,6 +1,7 @@
 //! What is there to read: the files of a directory or a pattern, in the order in which they came.
 
 use super::partition;
+use crate::checkpoint::storage::{self, spelled};
 use crate::engine::EngineError;
 use crate::engine::source::glob;
 use crate::types::Field;
@@ -155,15 +156,29 @@ impl Place {
 
 /// The path without `file:`.
 fn local_path(path: &str) -> Result<String, EngineError> {
-    if let Some(rest) = path.strip_prefix("file:") {
-        return Ok(format!("/{}", rest.trim_start_matches('/')));
-    }
-    match path.split_once("://") {
-        Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
+    match storage::local_path(path) {
+        Ok(local) => Ok(local.to_string_lossy().into_owned()),
+        Err(scheme) => {
             Err(EngineError::user(format!("files of {scheme}:// cannot be read")).help("give a path of this machine's file system"))
         }
-        _ => Ok(path.to_string()),
     }
+}
+
+/// Whether a stream over `declared` with those options would read the file `file`, which need not be there.
+pub(in crate::engine::source) fn would_read(declared: &str, recursive: bool, name_filter: Option<&str>, file: &Path) -> bool {
+    let Ok(local) = storage::local_path(declared) else { return false };
+    let (place, file) = (spelled(&local), spelled(file));
+    let name = file.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    if name_filter.is_some_and(|pattern| !glob::matches(pattern, &name)) {
+        return false;
+    }
+    // The place is the file itself, or a directory above it with nothing but partitions in between.
+    file.ancestors().any(|root| {
+        let below = file.strip_prefix(root).unwrap_or(Path::new(""));
+        let parts: Vec<&Path> = below.ancestors().filter(|p| !p.as_os_str().is_empty()).collect();
+        let leads = parts.iter().skip(1).all(|dir| recursive || partition::is_partition(dir));
+        glob::matches_path(&place, root) && leads && parts.iter().all(|part| !is_hidden(part))
+    })
 }
 
 /// Files that writers use for themselves: `_SUCCESS`, `.part.crc`, copies under way.

@@ -18,6 +18,7 @@ use super::declared::Declared;
 use super::decode::RowFormat;
 use super::{Earlier, ReadTask, Source, SourceContext};
 use crate::checkpoint::Offset;
+use crate::checkpoint::storage::spelled;
 use crate::engine::clock::Clock;
 use crate::engine::eval::parse;
 use crate::engine::eval::zone::Zone;
@@ -28,8 +29,8 @@ use clean::Clean;
 use codec::Codec;
 use growing::Growing;
 use journal::Line;
-pub(in crate::engine::source) use listing::Place;
 use listing::{Found, Wanted};
+pub(in crate::engine::source) use listing::{Place, would_read};
 use pieces::{Reading, Segment};
 pub(in crate::engine) use refresh::fingerprint;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -53,7 +54,7 @@ struct Limits {
 /// Files read so far, so that none is read twice.
 #[derive(Debug, Default)]
 struct Seen {
-    /// By path, or by name with `fileNameOnly`.
+    /// By path in its one spelling, so that a restart knows a file by any other, or by name with `fileNameOnly`.
     files: HashMap<PathBuf, i64>,
     newest: i64,
     /// Files older than this are not looked at any more.
@@ -232,10 +233,10 @@ fn whole(found: &Found) -> Segment {
 }
 
 impl Seen {
-    fn key(path: &Path, name_only: bool) -> &Path {
+    fn key(path: &Path, name_only: bool) -> PathBuf {
         match path.file_name() {
-            Some(name) if name_only => Path::new(name),
-            _ => path,
+            Some(name) if name_only => PathBuf::from(name),
+            _ => spelled(path),
         }
     }
 
@@ -245,7 +246,7 @@ impl Seen {
         if found.modified < self.horizon {
             return false;
         }
-        if let Some(known) = self.files.get_mut(key) {
+        if let Some(known) = self.files.get_mut(&key) {
             if *known != found.modified && !limits.name_only {
                 *known = found.modified;
                 let reason = "changed after it was found; a file of a directory is read once (a single file as path may grow)";
@@ -253,7 +254,7 @@ impl Seen {
             }
             return false;
         }
-        self.files.insert(key.to_path_buf(), found.modified);
+        self.files.insert(key, found.modified);
         self.newest = self.newest.max(found.modified);
         true
     }
@@ -400,7 +401,9 @@ impl Source for FileSource {
     fn journal(&mut self, from: Option<&Offset>, to: &Offset) -> Result<Vec<String>, EngineError> {
         let (first, batches) = self.batches_of(from, to)?;
         let lines = |(batch, segments): (usize, &Vec<Segment>)| {
-            segments.iter().map(move |s| Line::File { batch, segment: s.clone() }.text()).collect::<Vec<_>>()
+            // Spelt so that a restart in another directory finds them.
+            let logged = |s: &Segment| Line::File { batch, segment: Segment { path: spelled(&s.path), ..s.clone() } }.text();
+            segments.iter().map(logged).collect::<Vec<_>>()
         };
         Ok((first..).zip(batches).flat_map(lines).collect())
     }
@@ -409,8 +412,8 @@ impl Source for FileSource {
         if let Some(growing) = &self.growing {
             return vec![Line::Grown { bytes: growing.read }.text()];
         }
-        let waiting: HashSet<&Path> = self.pending.iter().map(|f| Seen::key(&f.path, self.limits.name_only)).collect();
-        let seen = self.seen.files.iter().filter(|(key, _)| !waiting.contains(key.as_path()));
+        let waiting: HashSet<PathBuf> = self.pending.iter().map(|f| Seen::key(&f.path, self.limits.name_only)).collect();
+        let seen = self.seen.files.iter().filter(|(key, _)| !waiting.contains(*key));
         seen.map(|(key, modified)| Line::Seen { modified: *modified, key: key.clone() }.text()).collect()
     }
 
@@ -424,9 +427,12 @@ impl Source for FileSource {
                         growing.read = bytes;
                     }
                 }
-                Line::Seen { modified, key } => self.seen.remember(key, modified),
+                Line::Seen { modified, key } => {
+                    let key = if self.limits.name_only { key } else { spelled(&key) };
+                    self.seen.remember(key, modified);
+                }
                 Line::File { batch, segment } => {
-                    self.seen.remember(Seen::key(&segment.path, self.limits.name_only).to_path_buf(), segment.modified);
+                    self.seen.remember(Seen::key(&segment.path, self.limits.name_only), segment.modified);
                     if let (Some(growing), Some(end)) = (&mut self.growing, segment.end) {
                         growing.read = end;
                     }
