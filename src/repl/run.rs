@@ -182,7 +182,10 @@ impl Prompt {
         let output = Arc::clone(self.session.output());
         match outcome.answer {
             Answer::Done | Answer::Started(_) => {}
-            Answer::Rows { columns, frame } => output.rows(&origin, &columns, &frame, self.session.settings().zone())?,
+            Answer::Rows { columns, frame, beneath } => {
+                output.rows(&origin, &columns, &frame, self.session.settings().zone())?;
+                output.beneath(&beneath)?;
+            }
             Answer::Text { column, text } => output.text(&origin, column, &text)?,
             Answer::Bounded(bounded) => self.bounded(*bounded)?,
             Answer::Preview(entry) => self.preview(&entry)?,

@@ -82,8 +82,8 @@ pub struct Outcome {
 pub enum Answer {
     /// Nothing.
     Done,
-    /// Rows that are here already.
-    Rows { columns: Vec<Column>, frame: Frame },
+    /// Rows that are here already; for people, with sentences beneath.
+    Rows { columns: Vec<Column>, frame: Frame, beneath: Vec<String> },
     /// Text for people, under a column's name where only rows will do.
     Text { column: &'static str, text: String },
     /// A bounded query, to be run.

@@ -85,7 +85,10 @@ impl Run<'_> {
         match outcome.answer {
             Answer::Done => {}
             Answer::Started(entry) => self.started.push((entry.handle.snapshot().run_id, place.clone())),
-            Answer::Rows { columns, frame } => output.rows(&origin, &columns, &frame, self.session.settings().zone())?,
+            Answer::Rows { columns, frame, beneath } => {
+                output.rows(&origin, &columns, &frame, self.session.settings().zone())?;
+                output.beneath(&beneath)?;
+            }
             Answer::Text { column, text } => output.text(&origin, column, &text)?,
             Answer::Bounded(bounded) => {
                 let frame = bounded.run()?;

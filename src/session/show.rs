@@ -3,9 +3,10 @@
 use super::create::schema_text;
 use super::rows::{columns_of, count, frame_of, matches, text};
 use super::start::trigger_text;
-use super::{Answer, Outcome, Session, settings};
+use super::{Answer, Entry, Outcome, Session, settings};
 use crate::catalog::{Relation, SourceDef};
 use crate::diagnostic::Diagnostic;
+use crate::engine::sink::console::Format;
 use crate::lang::ast::{RelationKind, ShowKind};
 use crate::plan::functions;
 use crate::progress::{QuerySnapshot, QueryState};
@@ -22,26 +23,36 @@ impl Session {
         })
     }
 
+    /// For people a table that fits 80 columns, with two sentences a query beneath: why, and what a restart means. For
+    /// programs all of it as columns.
     fn show_queries(&self, like: Option<&str>) -> Outcome {
-        let names = ["name", "state", "mode", "trigger", "batches", "inputRowsPerSecond", "stateRows", "sink", "guarantee", "why"];
-        let types = [&S, &S, &S, &S, &I, &DataType::Double, &I, &S, &S, &S];
-        let rows = self.queries.named().into_iter().filter(|e| matches(like, e.name.as_deref().unwrap_or_default())).map(|entry| {
-            let snapshot = entry.handle.snapshot();
-            let last = snapshot.progress.back();
+        let queries = self.queries.named();
+        let shown = queries.iter().filter(|e| matches(like, e.name.as_deref().unwrap_or_default()));
+        let shown = shown.map(|entry| (entry, entry.handle.snapshot())).collect::<Vec<_>>();
+        if self.options.output.format() != Format::Table {
+            return all_of_queries(&shown);
+        }
+        let names = ["name", "state", "mode", "batches", "rows/s", "kept", "guarantee"];
+        let rows = shown.iter().map(|(entry, snapshot)| {
             vec![
                 text(entry.name.clone().unwrap_or_default()),
-                text(state_name(&snapshot.state)),
+                text(state_word(&snapshot.state)),
                 text(snapshot.mode.name()),
-                text(trigger_text(snapshot.trigger)),
-                count(last.map_or(0, |p| p.batch_id + 1)),
-                Value::Double(last.map_or(0.0, |p| (p.input_rows_per_second * 10.0).round() / 10.0)),
-                count(state_rows(&snapshot)),
-                text(entry.sink.clone()),
-                text(format!("{}: {}", snapshot.guarantee, snapshot.guarantee_reason)),
-                text(snapshot.why.sentence.clone()),
+                count(batches(snapshot)),
+                Value::Double(rate(snapshot)),
+                count(state_rows(snapshot)),
+                text(snapshot.guarantee.clone()),
             ]
         });
-        table(&names, &types, rows.collect())
+        let mut outcome = table(&names, &[&S, &S, &S, &I, &DataType::Double, &I, &S], rows.collect());
+        if let Answer::Rows { beneath, .. } = &mut outcome.answer {
+            for (entry, snapshot) in &shown {
+                let name = entry.name.as_deref().unwrap_or_default();
+                beneath.push(format!("{name} · {} · into {} · {}", trigger_text(snapshot.trigger), entry.sink, snapshot.why.sentence));
+                beneath.push(format!("{name} · {}: {}", snapshot.guarantee, snapshot.guarantee_reason));
+            }
+        }
+        outcome
     }
 
     fn show_functions(&self, like: Option<&str>) -> Outcome {
@@ -120,6 +131,44 @@ impl Session {
     }
 }
 
+/// Everything there is to say about queries, a row each.
+fn all_of_queries(shown: &[(&Entry, QuerySnapshot)]) -> Outcome {
+    let names = ["name", "state", "mode", "trigger", "batches", "inputRowsPerSecond", "stateRows", "sink", "guarantee", "why"];
+    let types = [&S, &S, &S, &S, &I, &DataType::Double, &I, &S, &S, &S];
+    let rows = shown.iter().map(|(entry, snapshot)| {
+        vec![
+            text(entry.name.clone().unwrap_or_default()),
+            text(state_name(&snapshot.state)),
+            text(snapshot.mode.name()),
+            text(trigger_text(snapshot.trigger)),
+            count(batches(snapshot)),
+            Value::Double(rate(snapshot)),
+            count(state_rows(snapshot)),
+            text(entry.sink.clone()),
+            text(format!("{}: {}", snapshot.guarantee, snapshot.guarantee_reason)),
+            text(snapshot.why.sentence.clone()),
+        ]
+    });
+    table(&names, &types, rows.collect())
+}
+
+fn batches(snapshot: &QuerySnapshot) -> u64 {
+    snapshot.progress.back().map_or(0, |p| p.batch_id + 1)
+}
+
+/// Rows a second of the last batch, to one place after the point.
+fn rate(snapshot: &QuerySnapshot) -> f64 {
+    snapshot.progress.back().map_or(0.0, |p| (p.input_rows_per_second * 10.0).round() / 10.0)
+}
+
+/// One word where room is short.
+fn state_word(state: &QueryState) -> &'static str {
+    match state {
+        QueryState::WaitingForData | QueryState::WaitingForTrigger => "waiting",
+        other => state_name(other),
+    }
+}
+
 const S: DataType = DataType::String;
 const I: DataType = DataType::BigInt;
 
@@ -128,7 +177,7 @@ pub(super) fn table(names: &[&str], types: &[&DataType], rows: Vec<Vec<Value>>) 
     let named: Vec<(&str, DataType)> = names.iter().copied().zip(types.iter().map(|t| (*t).clone())).collect();
     let columns = columns_of(&named);
     let frame = frame_of(&columns, &rows);
-    Outcome::of(Answer::Rows { columns, frame })
+    Outcome::of(Answer::Rows { columns, frame, beneath: Vec::new() })
 }
 
 /// One word for what a query is doing.

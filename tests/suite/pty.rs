@@ -19,7 +19,7 @@ struct Screen {
     child: Box<dyn Child + Send + Sync>,
     clock: SystemClock,
     state: tempfile::TempDir,
-    _master: Box<dyn MasterPty + Send>,
+    master: Option<Box<dyn MasterPty + Send>>,
 }
 
 struct Seen {
@@ -67,7 +67,7 @@ impl Screen {
                 }
             }
         });
-        Screen { seen, keyboard, child, clock: SystemClock::default(), state, _master: pair.master }
+        Screen { seen, keyboard, child, clock: SystemClock::default(), state, master: Some(pair.master) }
     }
 
     /// A prompt that is ready.
@@ -118,6 +118,18 @@ impl Screen {
         self.wait_for("prompt", |screen| screen.trim_end().ends_with("eddy>"));
         self.press("\u{4}");
         self.end()
+    }
+
+    /// Takes the terminal away, and waits for the program's end.
+    fn hang_up(mut self) {
+        let nobody: Box<dyn Write + Send> = Box::new(std::io::sink());
+        *self.keyboard.lock().unwrap() = nobody;
+        drop(self.master.take());
+        let started = self.clock.ticks();
+        while self.child.try_wait().expect("a child").is_none() {
+            assert!(Duration::from_nanos(self.clock.ticks() - started) < DEADLINE, "it goes on without a terminal");
+            std::thread::yield_now();
+        }
     }
 
     /// Waits for the program's end.
@@ -205,7 +217,7 @@ fn a_started_query_is_shown_above_the_prompt_and_stopped_at_the_end() {
     screen.line("START counts AS SELECT count(*) AS n FROM STREAM ticks INTO memory OUTPUT MODE complete;");
     screen.wait_prompt_after("counts · running · complete mode");
     screen.line("SHOW QUERIES;");
-    screen.wait_prompt_after("name               | counts");
+    screen.wait_prompt_after("| counts | ");
     screen.line("STOP counts;");
     screen.wait_prompt_after("counts · stopped after");
     // Whether or not a batch ran before it was stopped, the table is there.
@@ -225,6 +237,59 @@ fn sigterm_at_the_prompt_stops_queries_and_restores_the_terminal() {
     let (code, raw, _) = screen.end();
     assert_eq!(code, 0);
     assert!(raw.contains("\u{1b}[?2004l"), "bracketed paste is switched off again");
+}
+
+/// However the prompt ends, the query's batch in flight is committed, and the next start goes on with the one after it.
+#[test]
+fn a_query_with_a_checkpoint_survives_the_end_of_the_prompt() {
+    use super::session_run::{err, run};
+    for how in ["SIGTERM", "SIGHUP", "SIGHUP over the dashboard", "the terminal is closed", "Ctrl-D"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().display();
+        std::fs::create_dir(folder.path().join("in")).expect("a folder");
+        for file in 0..300 {
+            std::fs::write(folder.path().join(format!("in/{file:03}.json")), format!("{{\"k\":{file}}}\n").repeat(5)).expect("written");
+        }
+        let stream = format!("CREATE STREAM s (k INT) USING json OPTIONS (path '{place}/in', maxFilesPerTrigger 1);");
+        let query = format!("SELECT k FROM STREAM s INTO json OPTIONS (path '{place}/out') CHECKPOINT '{place}/c'");
+        let mut screen = Screen::prompt();
+        screen.line(&stream);
+        screen.line(&format!("START q AS {query} TRIGGER PROCESSING TIME '2 milliseconds';"));
+        let out = folder.path().join("out");
+        let files = || std::fs::read_dir(&out).map_or(0, Iterator::count);
+        super::engine::wait_for("some batches", || files() > 3);
+        if how.contains("dashboard") {
+            screen.wait_prompt_after("q · running");
+            screen.line(".dash q");
+            screen.wait("1 result");
+        }
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(screen.child.process_id().expect("a pid")).expect("a pid"));
+        match how {
+            "SIGTERM" => nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("sent"),
+            "Ctrl-D" => {
+                screen.wait_prompt_after("q · running");
+                screen.press("\u{4}");
+            }
+            "the terminal is closed" => {}
+            _ => nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).expect("sent"),
+        }
+        if how == "the terminal is closed" {
+            screen.hang_up();
+        } else {
+            assert_eq!(screen.end().0, 0, "{how}");
+        }
+        let before = files();
+        let output = run(&["-c", &format!("{stream} {query} TRIGGER AVAILABLE NOW")]);
+        let told = err(&output);
+        assert!(told.contains(&format!("batch {} was committed", before - 1)), "{how}: {before} files: {told}");
+        let mut keys = Vec::new();
+        for entry in std::fs::read_dir(&out).expect("a folder") {
+            let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("text");
+            keys.extend(text.lines().map(|l| l["{\"k\":".len()..l.len() - 1].parse::<u32>().expect(l)));
+        }
+        keys.sort_unstable();
+        assert!(keys.into_iter().eq((0..1500).map(|i| i / 5)), "{how}: a row is lost or doubled");
+    }
 }
 
 /// A socket as `nc -lk` gives it, a preview over it, and the way back to the prompt.

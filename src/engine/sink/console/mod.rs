@@ -109,6 +109,19 @@ impl Output {
         self.write(&text)
     }
 
+    /// Writes sentences about the table above, for people only; broken at the terminal's width.
+    ///
+    /// # Errors
+    /// As [`Output::rows`].
+    pub fn beneath(&self, lines: &[String]) -> Result<(), EngineError> {
+        if self.format != Format::Table || lines.is_empty() {
+            return Ok(());
+        }
+        let width = self.width.load(Ordering::Relaxed);
+        let text: String = lines.iter().map(|line| table::indented(&crate::diagnostic::printable(line), width)).collect();
+        self.write(&text)
+    }
+
     /// Writes text for people as it is (EXPLAIN); in `ndjson` and `csv` as the one row of a column `column`.
     ///
     /// # Errors

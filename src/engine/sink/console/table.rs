@@ -175,6 +175,22 @@ fn write_vertical(out: &mut String, names: &[String], cells: &[Vec<String>], sho
     }
 }
 
+/// A sentence, two columns in, its further lines four; lines end between words, at most `width` wide where that is not 0.
+pub(super) fn indented(sentence: &str, width: usize) -> String {
+    let (mut out, mut used) = (String::from(" "), 1);
+    for word in sentence.split(' ') {
+        if width > 0 && used > 4 && used + 1 + word.width() > width {
+            out.push_str("\n   ");
+            used = 3;
+        }
+        out.push(' ');
+        out.push_str(word);
+        used += 1 + word.width();
+    }
+    out.push('\n');
+    out
+}
+
 /// At most `limit` characters, the last one `…` where something is missing.
 fn shorten(text: &str, limit: Option<usize>) -> String {
     match limit {
@@ -242,6 +258,14 @@ mod tests {
          n   | 12…
         … 1 more row of 3
         ");
+    }
+
+    #[test]
+    fn sentences_beneath_a_table_break_between_words() {
+        let sentence = "counts · at-most-once: the socket of 漢字 cannot repeat lines";
+        assert_eq!(indented(sentence, 0), format!("  {sentence}\n"));
+        assert_eq!(indented(sentence, 30), "  counts · at-most-once: the\n    socket of 漢字 cannot\n    repeat lines\n");
+        assert!(indented("a_word_that_is_longer_than_the_line b", 10).ends_with("line\n    b\n"));
     }
 
     #[test]
