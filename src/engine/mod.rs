@@ -26,4 +26,5 @@ pub mod watermark;
 pub use bounded::{NoSystemTables, SystemTables, run_bounded};
 pub use error::{Blame, EngineError};
 pub use frame::Frame;
+pub use query_state::unique_id;
 pub use resources::{MemoryTable, Resources};

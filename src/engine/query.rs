@@ -62,7 +62,7 @@ pub struct QuerySpec {
     pub resources: Resources,
     /// Where it keeps what a restart needs; `None`: nowhere.
     pub checkpoint: Option<CheckpointSpec>,
-    /// The query without a checkpoint whose place it takes.
+    /// The query whose place it takes.
     pub taken: Option<Takeover>,
 }
 
@@ -114,13 +114,13 @@ pub fn start(mut spec: QuerySpec) -> Result<QueryHandle, EngineError> {
     };
     let bad = Arc::new(BadRows::default());
     let mut taken = spec.taken.take();
-    if let Some(taken) = &taken {
+    if let Some(taken) = taken.as_ref().filter(|_| keeper.is_none()) {
         taken.restore_state(&mut built)?;
     }
     let found = found.or_else(|| taken.as_mut().map(|t| std::mem::take(&mut t.found)));
     let mut sources = open_sources(&spec, &around.source_context(), &bad, &built, keeper.as_ref(), found.as_ref())?;
     for (input, old) in sources.iter_mut().zip(taken.iter().flat_map(|t| &t.sources)) {
-        if let Some(place) = old.place() {
+        if let Some(place) = old.as_ref().and_then(|old| old.place()) {
             input.source.take_place(place);
         }
     }
@@ -290,19 +290,24 @@ impl Runner {
         shared.end(outcome);
     }
 
-    /// Everything that a query which takes this one's place goes on with.
+    /// Everything that a query which takes this one's place goes on with; the checkpoint has the rest, where there is one.
     fn hand_over(&mut self) -> Takeover {
+        let mut sources = std::mem::take(&mut self.inputs);
+        let receivers = sources.iter().filter_map(|i| i.source.receiver()).collect();
+        let sink = Some((self.columns.clone(), std::mem::replace(&mut self.sink, Box::new(super::sink::noop::Noop))));
+        if self.had_checkpoint() {
+            let sources = sources.into_iter().map(|i| i.source.place().is_some().then_some(i.source)).collect();
+            return Takeover { found: Found::default(), state: Vec::new(), sources, _receivers: receivers, sink };
+        }
         let found = Found {
             committed: self.batch.checked_sub(1),
             watermarks: Some(self.watermarks.text()),
-            ends: self.inputs.iter().map(|i| i.from.clone()).collect(),
-            journals: self.inputs.iter_mut().map(|i| i.source.journal_so_far()).collect(),
+            ends: sources.iter().map(|i| i.from.clone()).collect(),
+            journals: sources.iter_mut().map(|i| i.source.journal_so_far()).collect(),
             ..Found::default()
         };
         let state = query_checkpoint::contents(&mut self.root);
-        let sources = std::mem::take(&mut self.inputs).into_iter().map(|i| i.source).collect();
-        let sink = std::mem::replace(&mut self.sink, Box::new(super::sink::noop::Noop));
-        Takeover { found, state, sources, sink: Some((self.columns.clone(), sink)) }
+        Takeover { found, state, sources: sources.into_iter().map(|i| Some(i.source)).collect(), _receivers: receivers, sink }
     }
 
     fn had_checkpoint(&self) -> bool {

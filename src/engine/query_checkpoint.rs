@@ -8,6 +8,7 @@ use super::eval::EvalContext;
 use super::node::Node;
 use super::operator::Kept;
 use super::sink::Sink;
+use super::source::receivers::Receiver;
 use super::source::{Earlier, Source};
 use super::state::keys::Keys;
 use super::state_schema;
@@ -81,12 +82,16 @@ pub fn kept_state(
     Ok(KeptState::of(&mut Builder::streaming(&around, mode, 1).build(plan)?))
 }
 
-/// A query without a checkpoint that ended so that another takes its place.
+/// A query that ended so that another takes its place.
 pub struct Takeover {
+    /// What stands in the checkpoint, where there is one.
     pub(super) found: Found,
-    /// By operator: the entries of all partitions.
+    /// By operator: the entries of all partitions. Nothing where there is a checkpoint.
     pub(super) state: Vec<Vec<Changes>>,
-    pub(super) sources: Vec<Box<dyn Source>>,
+    /// Those that hold what cannot be read again.
+    pub(super) sources: Vec<Option<Box<dyn Source>>>,
+    /// Held so that connections stay open until the other query reads from them.
+    pub(super) _receivers: Vec<Arc<Receiver>>,
     pub(super) sink: Option<(Vec<Column>, Box<dyn Sink>)>,
 }
 

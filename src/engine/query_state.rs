@@ -513,7 +513,7 @@ impl QueryHandle {
         self.0.fixed.kept.clone()
     }
 
-    /// Stops a query without a checkpoint so that another takes its place; `None` when it has ended already, or does not
+    /// Stops a query so that another takes its place; `None` when it has ended already, or does not
     /// come to the end of its batch within `patience`.
     pub fn hand_over(&self, patience: Duration) -> Option<Takeover> {
         self.0.moving().hands_over = true;
@@ -613,9 +613,8 @@ fn key_columns(plan: &LogicalPlan) -> Vec<usize> {
     plan.columns().iter().enumerate().filter(|(_, c)| keys.contains(&c.id)).map(|(at, _)| at).collect()
 }
 
-/// A random identifier in the form of a UUID.
 /// As Spark names queries and runs: a random UUID.
-pub(super) fn unique_id(time: i64, salt: u64) -> String {
+pub fn unique_id(time: i64, salt: u64) -> String {
     // The hasher's random seed differs in every process and call.
     let state = ahash::RandomState::new();
     let (high, low) = (state.hash_one((time, salt)), state.hash_one((salt, time, "id")));

@@ -158,7 +158,7 @@ fn strong(facts: &Facts<'_>) -> String {
     };
     let sink = match facts.sink {
         Writes::Files => "a batch that runs again replaces its files",
-        Writes::Memory => "every batch brings the whole result",
+        Writes::Memory => "the next batch brings the whole result again",
         Writes::Lines | Writes::Nothing => "nothing is written that could be doubled",
     };
     format!("{source}, the checkpoint holds their place, and {sink}")

@@ -137,6 +137,7 @@ The directory has the ranges that were read (offsets), the batches that are done
 was begun and not done runs again over the same range; the sink replaces it. One query has the directory at a time.
 A changed query is taken on when its state fits; otherwise the refusal names the operator and the key or type.
 How far writes are waited for:  SET spark.sql.streaming.checkpoint.sync = offsets;  (the default), all or none.
+SET spark.sql.streaming.checkpointLocation = 'dir';  gives every query one: a directory of its name, or a fresh one.
 To see a recovery:  CRASH kept AFTER SINK;  and then  RESUME kept;
 To change a running query:  ALTER QUERY kept AS SELECT id, upper(status) AS status FROM STREAM orders;",
     },

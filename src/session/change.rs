@@ -45,7 +45,8 @@ impl Session {
             return Ok(vec![format!("{name} · runs again from where it stood")]);
         }
         if !entry.handle.has_checkpoint() {
-            return Ok(vec![format!("{name} · ended already")]);
+            let again = "without a CHECKPOINT nothing is left to go on from: START it again, and it reads from the start";
+            return Ok(vec![format!("{name} · ended already; {again}")]);
         }
         let outcome = self.query((*entry.definition).clone()).map_err(at)?;
         Ok(outcome.notes)
@@ -67,26 +68,25 @@ impl Session {
                 .at(definition.query.span)
                 .note("nothing was changed; a query with other state needs a name of its own"));
         }
+        self.may_go_on_as(&definition, &plan, mode)?;
         let survives = match kept.operators.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()[..] {
             [] => "it keeps no state".to_string(),
             [one] => format!("the state of its {one} goes on"),
             ref several => format!("the state of {} goes on", several.join(" and ")),
         };
-        let taken = if entry.handle.has_checkpoint() {
-            if !is_over(&entry) {
-                entry.handle.stop();
-                if entry.handle.wait(Some(STOP_PATIENCE)).is_none() {
-                    return Err(
-                        Diagnostic::error(format!("`{}` is in a long batch and stops after it: try again then", name.name)).at(name.span)
-                    );
+        let taken = match (is_over(&entry), entry.handle.has_checkpoint()) {
+            (true, true) => None,
+            (_, checkpoint) => match entry.handle.hand_over(STOP_PATIENCE) {
+                None if !is_over(&entry) => {
+                    let message = format!("`{}` is in a long batch and stops after it: try again then", name.name);
+                    return Err(Diagnostic::error(message).at(name.span));
                 }
-            }
-            None
-        } else {
-            let taken = entry.handle.hand_over(STOP_PATIENCE);
-            Some(taken.ok_or_else(|| {
-                Diagnostic::error(format!("`{}` has ended, and without a CHECKPOINT nothing is left of its state", name.name)).at(name.span)
-            })?)
+                None if !checkpoint => {
+                    let message = format!("`{}` has ended, and without a CHECKPOINT nothing is left of its state", name.name);
+                    return Err(Diagnostic::error(message).at(name.span));
+                }
+                taken => taken,
+            },
         };
         let mut outcome = self.start_streaming(definition, taken)?;
         outcome.notes.insert(0, format!("{} · altered: {survives}, from the same offsets", name.name));

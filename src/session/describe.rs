@@ -73,7 +73,7 @@ impl Session {
     fn guarantee_of(&self, query: &StreamingQuery, plan: &plan::LogicalPlan) -> Option<Guarantee> {
         let (mode, _) = mode_of(plan, query.output_mode.as_ref(), &query.query).ok()?;
         let sink = query.sink.as_ref().map_or("screen".to_string(), |s| s.format.name.to_lowercase());
-        Some(self.guarantee(plan, mode, &sink, query.checkpoint.is_some()))
+        Some(self.guarantee(plan, mode, &sink, self.has_checkpoint(query)))
     }
 }
 

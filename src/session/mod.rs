@@ -8,6 +8,7 @@
 //! prompt or the script runs, because only they know what Ctrl-C means there.
 
 mod change;
+mod checkpoint;
 mod create;
 mod describe;
 mod failure;

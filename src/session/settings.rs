@@ -3,6 +3,7 @@
 //! A setting that Spark has and that means nothing here is accepted with a warning, so that a script written for
 //! Spark runs; a name that neither knows is an error with the nearest one.
 
+use crate::checkpoint::storage::local_path;
 use crate::diagnostic::{Diagnostic, nearest};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ enum Check {
     Boolean,
     /// Only this value; anything else is refused with the reason.
     Only(&'static str, &'static str),
+    /// A directory of this machine, or nothing.
+    Directory,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A whole number of at least this.
@@ -72,6 +75,12 @@ pub const SETTINGS: &[Setting] = &[
         "offsets",
         Check::OneOf(&["offsets", "all", "none"]),
         "what a checkpoint waits for: offsets (a power loss loses nothing), all, or none (a kill loses nothing)",
+    ),
+    setting(
+        "spark.sql.streaming.checkpointLocation",
+        "",
+        Check::Directory,
+        "where queries without CHECKPOINT have theirs: a directory of the query's name, or a fresh one; empty: nowhere",
     ),
     setting(
         "spark.sql.streaming.minBatchesToRetain",
@@ -279,6 +288,7 @@ fn check(setting: &Setting, value: &str) -> Result<(), Diagnostic> {
         }
         Check::Boolean if !is_boolean(value) => refuse("TYPE_MISMATCH", "it is true or false".into()),
         Check::Only(only, reason) if !value.eq_ignore_ascii_case(only) => refuse("REQUIREMENT", reason.to_string()),
+        Check::Directory if local_path(value).is_err() => refuse("REQUIREMENT", "it is a directory of this machine's file system".into()),
         Check::OneOf(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value)) => {
             refuse("REQUIREMENT", format!("it is one of {}", words.join(", ")))
         }
@@ -318,6 +328,7 @@ mod tests {
         assert_eq!(condition(table.set("spark.sql.shuffle.partitions", "-1")), "INVALID_CONF_VALUE.REQUIREMENT");
         assert_eq!(condition(table.set("spark.sql.session.timeZone", "Nowhere")), "INVALID_CONF_VALUE.TIME_ZONE");
         assert_eq!(condition(table.set("spark.sql.ansi.enabled", "false")), "INVALID_CONF_VALUE.REQUIREMENT");
+        assert_eq!(condition(table.set("spark.sql.streaming.checkpointLocation", "s3://a/b")), "INVALID_CONF_VALUE.REQUIREMENT");
         assert_eq!(table.set("SPARK.SQL.SESSION.TIMEZONE", "europe/berlin"), Ok(None));
         assert_eq!(table.zone(), chrono_tz::Europe::Berlin);
         table.reset(None).expect("all");

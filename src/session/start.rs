@@ -1,15 +1,15 @@
 //! Queries: bounded ones are handed out to be run, streaming ones are started.
 
+use super::checkpoint::keep_apart;
 use super::create::place;
 use super::failure::diagnose;
 use super::queries::is_over;
 use super::system::SystemRows;
 use super::{Answer, Entry, Outcome, Session, Surface, unavailable};
 use crate::catalog::{MemoryDef, Relation};
-use crate::checkpoint::{Options, Sync};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::engine::eval::{EvalContext, bind};
-use crate::engine::query::{CheckpointSpec, KeptState, QuerySettings, QuerySpec, Takeover, kept_state, start};
+use crate::engine::query::{KeptState, QuerySettings, QuerySpec, Takeover, kept_state, start};
 use crate::engine::sink::console::Screen;
 use crate::engine::sink::{self, Sink, SinkContext};
 use crate::engine::source;
@@ -87,19 +87,6 @@ impl Session {
     pub(super) fn plan_settings(&self) -> plan::Settings {
         let parameters = self.options.arguments.iter().cloned().collect();
         plan::Settings { zone: self.settings.zone(), parameters, system_tables: super::system::columns(self.queries.clone()) }
-    }
-
-    /// A checkpoint in a directory, with the session's settings.
-    fn checkpoint(&self, path: &str) -> CheckpointSpec {
-        let sync = match self.settings.get("spark.sql.streaming.checkpoint.sync").map(str::to_lowercase).as_deref() {
-            Some("all") => Sync::All,
-            Some("none") => Sync::None,
-            _ => Sync::Offsets,
-        };
-        let retain = self.settings.count("spark.sql.streaming.minBatchesToRetain") as u64;
-        let deltas = self.settings.count("spark.sql.streaming.stateStore.minDeltasForSnapshot") as u64;
-        let local = path.strip_prefix("file:").map_or(path.to_string(), |rest| format!("/{}", rest.trim_start_matches('/')));
-        CheckpointSpec { dir: local.into(), options: Options { sync, retain, deltas } }
     }
 
     fn query_settings(&self) -> QuerySettings {
@@ -190,8 +177,13 @@ impl Session {
         Ok(kept_state(plan, mode, &self.eval_context(), &self.resources, &self.options.clock)?)
     }
 
-    fn streaming(&mut self, query: StreamingQuery, analyzed: plan::Analyzed, taken: Option<Takeover>) -> Result<Outcome, Diagnostic> {
+    fn streaming(&mut self, mut query: StreamingQuery, analyzed: plan::Analyzed, taken: Option<Takeover>) -> Result<Outcome, Diagnostic> {
         let plan::Analyzed { plan, places, mut warnings, .. } = analyzed;
+        // From here on the query has this checkpoint, whatever becomes of the setting.
+        query.checkpoint = self.checkpoint_clause(&query)?;
+        let checkpoint = query.checkpoint.as_ref().map(|clause| self.checkpoint(clause)).transpose()?;
+        let held = checkpoint.as_ref().zip(query.checkpoint.as_ref()).map(|(spec, (_, span))| (spec.dir.as_path(), *span));
+        warnings.extend(keep_apart(&plan, query.sink.as_ref(), held)?);
         let definition = Arc::new(query.clone());
         let trigger = trigger_of(query.trigger.as_ref())?;
         let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), &query.query)?;
@@ -223,7 +215,7 @@ impl Session {
             clock: self.options.clock.clone(),
             eval: self.eval_context(),
             resources: self.resources.clone(),
-            checkpoint: query.checkpoint.as_ref().map(|(path, _)| self.checkpoint(path)),
+            checkpoint,
             taken,
         };
         let handle = start(spec).map_err(|e| Diagnostic::from(e).at(query.checkpoint.as_ref().map_or(query.span, |(_, span)| *span)))?;
@@ -248,6 +240,13 @@ impl Session {
         let syncs = self.settings.get("spark.sql.streaming.checkpoint.sync").is_none_or(|sync| sync != "none");
         let whole_result = mode == OutputMode::Complete;
         guarantee(&guarantee::Facts { sources: &sources, checkpoint, syncs, sink: sink::rewrites(sink), whole_result })
+    }
+
+    /// Whether the sink of a running query would take another result: asked before the query is stopped for it.
+    pub(super) fn may_go_on_as(&self, query: &StreamingQuery, plan: &LogicalPlan, mode: OutputMode) -> Result<(), Diagnostic> {
+        mode_fits(mode, query)?;
+        let files = query.sink.as_ref().filter(|s| sink::writes_files(&s.format.name.to_lowercase()));
+        files.map_or(Ok(()), |into| self.open_sink(Some(into), None, &plan.columns(), false).map(drop))
     }
 
     /// A name that a running query has, or a memory sink's name that is taken, is refused.

@@ -247,7 +247,7 @@ fn batches_are_those_of_spark() {
     assert!(wrong.len() * 100 <= total * 18, "{} of {total} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn wait_for(what: &str, mut test: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut test: impl FnMut() -> bool) {
     let clock = SystemClock::default();
     let deadline = clock.now_micros() + DEADLINE.as_micros() as i64;
     let pause = eddyline::engine::source::Signal::default();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod aggregate;
+mod alter;
 mod analysis;
 mod cli;
 mod decode_csv;

@@ -174,6 +174,9 @@ pub fn open(format: &str, options: &[(String, String)], context: &SinkContext) -
     for (key, _) in options {
         if !known.iter().any(|k| k.eq_ignore_ascii_case(key)) {
             let error = EngineError::user(format!("the sink {format} has no option `{key}`"));
+            if key.eq_ignore_ascii_case("checkpointLocation") {
+                return Err(error.help("do: CHECKPOINT 'directory' after the query"));
+            }
             return Err(match nearest(key, known.iter().copied()) {
                 Some(near) => error.help(format!("did you mean: {near}")),
                 None if known.is_empty() => error.help("options: it has none"),

@@ -252,7 +252,12 @@ impl Source for LineSource {
     }
 
     fn place(&self) -> Option<&Cursor> {
-        self.cursor.as_ref()
+        // What is in a log is replayed from there.
+        self.cursor.as_ref().filter(|_| self.log.is_none())
+    }
+
+    fn receiver(&self) -> Option<Arc<Receiver>> {
+        Some(Arc::clone(&self.receiver))
     }
 
     fn take_place(&mut self, of: &Cursor) {

@@ -85,6 +85,12 @@ pub trait Source: Send {
         None
     }
 
+    /// What receives for it, if that is shared: it lives for as long as somebody holds it, and takes nothing while nobody
+    /// reads.
+    fn receiver(&self) -> Option<Arc<receivers::Receiver>> {
+        None
+    }
+
     /// Goes on in the place of another source over the same stream, after `restore`: lines that wait there are not lost.
     fn take_place(&mut self, _of: &queue::Cursor) {}
 
@@ -213,6 +219,14 @@ pub fn repeats(scan: &Scan) -> Repeats {
         "stdin" => Repeats::NeverInput,
         _ => Repeats::Always,
     }
+}
+
+/// Whether a stream of files would take the file `file`, if it were there, for one of its own.
+pub fn would_read(scan: &Scan, file: &std::path::Path) -> bool {
+    let option = |name: &str| scan.options.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+    let recursive = option("recursiveFileLookup").is_some_and(|v| v.trim().eq_ignore_ascii_case("true"));
+    let files = matches!(scan.format.as_str(), "text" | "csv" | "json" | "parquet");
+    files && option("path").is_some_and(|path| files::would_read(path, recursive, option("pathGlobFilter"), file))
 }
 
 /// Whether a stream's or table's options fit its format, without reading from it: what CREATE looks at.
