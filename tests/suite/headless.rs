@@ -222,3 +222,113 @@ fn the_functions_about_queries_are_tables() {
     assert_eq!(lines[1]["rows"], json!([{"n": 3}]));
     assert_eq!(lines[2]["rows"], json!([{"n": 3}]));
 }
+
+/// Files for a stream, each a batch, and the statements of a query that writes `k` of each row below `folder`.
+fn one_by_one(folder: &std::path::Path, files: u64, into: &str, trigger: &str) -> String {
+    std::fs::create_dir_all(folder.join("in")).expect("a folder");
+    for file in 0..files {
+        let path = folder.join(format!("in/{file:04}.json"));
+        std::fs::write(&path, format!("{{\"k\":{file},\"w\":\"{}\"}}\n", "x".repeat(100)).repeat(20)).expect("written");
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 + file);
+        std::fs::File::options().write(true).open(&path).and_then(|f| f.set_modified(at)).expect("a time");
+    }
+    let place = folder.display();
+    format!(
+        "CREATE STREAM s (k INT, w STRING) USING json OPTIONS (path '{place}/in', maxFilesPerTrigger 1); \
+         SELECT k, w FROM STREAM s {into} {trigger} CHECKPOINT '{place}/checkpoint'"
+    )
+}
+
+/// How many rows there are of each `k`, and whether anything half written is among them.
+fn rows_by_key(text: impl Iterator<Item = String>) -> std::collections::BTreeMap<u64, usize> {
+    let mut rows = std::collections::BTreeMap::new();
+    for line in text {
+        let json: serde_json::Value = serde_json::from_str(&line).expect("a whole line");
+        *rows.entry(json["k"].as_u64().expect("a key")).or_default() += 1;
+    }
+    rows
+}
+
+/// Lines of the files that a reader of the directory sees; nothing else may lie there.
+fn sink_lines(dir: &std::path::Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.expect("an entry").path();
+        assert_eq!(path.extension().and_then(|e| e.to_str()), Some("json"), "left over: {}", path.display());
+        lines.extend(std::fs::read_to_string(&path).expect("text").lines().map(str::to_string));
+    }
+    lines
+}
+
+#[test]
+fn a_stopped_query_goes_on_with_the_next_batch() {
+    for each in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out_dir = folder.path().join("out");
+        let into = format!("INTO json OPTIONS (path '{}')", out_dir.display());
+        let sql = one_by_one(folder.path(), 400, &into, "TRIGGER PROCESSING TIME '1 millisecond'");
+        let child = spawn(&["-c", &sql]);
+        super::engine::wait_for("some batches", || std::fs::read_dir(&out_dir).is_ok_and(|d| d.count() > 3));
+        signal(&child, each);
+        let output = child.wait_with_output().expect("ends");
+        assert_eq!(output.status.code(), Some(0), "{each}: {}", err(&output));
+        let done = rows_by_key(sink_lines(&out_dir).into_iter());
+        assert!(done.len() < 400 && done.keys().copied().eq(0..done.len() as u64) && done.values().all(|n| *n == 20), "{each}: {done:?}");
+        // The batch in flight was committed: none has to run again.
+        let again = run(&["-c", &sql.replace("PROCESSING TIME '1 millisecond'", "AVAILABLE NOW")]);
+        assert!(
+            err(&again).contains(&format!("batch {} was committed: it goes on with batch {}", done.len() - 1, done.len())),
+            "{}",
+            err(&again)
+        );
+        let all = rows_by_key(sink_lines(&out_dir).into_iter());
+        assert!(all.keys().copied().eq(0..400) && all.values().all(|n| *n == 20), "{each}: {all:?}");
+    }
+}
+
+/// The sink's write is held up by a reader that does not read: the batch is in flight when the signal comes.
+#[test]
+fn the_batch_in_flight_comes_out_whole_and_a_second_signal_ends_at_once() {
+    for (each, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGINT, 130)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sql = one_by_one(folder.path(), 3, "", "TRIGGER AVAILABLE NOW");
+        // More than a pipe holds.
+        let line = format!("{{\"k\":0,\"w\":\"{}\"}}\n", "y".repeat(1000));
+        let path = folder.path().join("in/0000.json");
+        let modified = std::fs::metadata(&path).and_then(|m| m.modified()).expect("a time");
+        std::fs::write(&path, line.repeat(1000)).expect("written");
+        std::fs::File::options().write(true).open(&path).and_then(|f| f.set_modified(modified)).expect("a time");
+        let begun = || {
+            let mut child = spawn(&["-c", &sql, "--format", "ndjson"]);
+            let mut stdout = child.stdout.take().expect("piped");
+            let mut first = [0; 100];
+            stdout.read_exact(&mut first).expect("the batch begins to come out");
+            (child, stdout, first)
+        };
+        // Twice: it ends in the middle of the batch.
+        let (mut child, stdout, _) = begun();
+        let mut ended = None;
+        super::engine::wait_for("the end", || {
+            ended = child.try_wait().expect("a child");
+            if ended.is_none() {
+                signal(&child, each);
+            }
+            ended.is_some()
+        });
+        assert_eq!(ended.and_then(|s| s.code()), Some(status), "{each}");
+        drop(stdout);
+        // Once: that batch comes again, whole, and is the last; the others come with the next start.
+        let (mut child, mut stdout, first) = begun();
+        signal(&child, each);
+        let mut text = first.to_vec();
+        stdout.read_to_end(&mut text).expect("ends");
+        assert_eq!(child.wait().expect("ends").code(), Some(0), "{each}");
+        let mut text = String::from_utf8(text).expect("UTF-8");
+        text.push_str(&out(&run(&["-c", &sql, "--format", "ndjson"])));
+        let batches: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).expect("a whole line")).collect();
+        let ids: Vec<u64> = batches.iter().map(|b| b["batchId"].as_u64().expect("a batch")).collect();
+        assert_eq!(ids, [0, 1, 2], "{each}");
+        let rows: Vec<usize> = batches.iter().map(|b| b["rows"].as_array().expect("rows").len()).collect();
+        assert_eq!(rows, [1000, 20, 20], "{each}");
+    }
+}

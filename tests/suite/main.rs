@@ -27,6 +27,7 @@ mod queue;
 mod rate;
 mod recovery;
 mod recovery_kill;
+mod recovery_sinks;
 mod render_json;
 mod session_run;
 mod session_samples;

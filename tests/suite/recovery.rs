@@ -8,6 +8,7 @@ use eddyline::engine::clock::SystemClock;
 use eddyline::engine::query::{CheckpointSpec, CrashPoint, QueryHandle, start};
 use eddyline::engine::sink::{Sink, SinkBatch, SinkRun};
 use eddyline::engine::{EngineError, Resources};
+use eddyline::plan::logical::Column;
 use eddyline::progress::{OutputMode, Trigger};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -15,14 +16,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 /// Each batch's rows, sorted.
 type Written = BTreeMap<u64, Vec<Vec<String>>>;
 
-/// A sink that outlives its query, as a directory would; it asks for a crash in a batch.
-struct Lasting {
-    written: Arc<Mutex<Written>>,
+/// A sink with another inside; it asks for a crash in a batch.
+struct Crashing {
+    inner: Box<dyn Sink>,
     crash: Option<(u64, CrashPoint)>,
     handle: Arc<OnceLock<QueryHandle>>,
 }
 
-impl Lasting {
+impl Crashing {
     /// Called before a batch begins, and in the middle of it for what comes after the sink.
     fn crash_in(&self, batch: u64, written: bool) {
         let late = |point| matches!(point, CrashPoint::Sink | CrashPoint::State | CrashPoint::Commit);
@@ -32,20 +33,43 @@ impl Lasting {
     }
 }
 
-impl Sink for Lasting {
+impl Sink for Crashing {
     fn start(&mut self, run: &SinkRun) -> Result<(), EngineError> {
         assert!(run.checkpointed);
-        self.written.lock().unwrap().retain(|batch, _| *batch < run.first);
+        self.inner.start(run)?;
         self.crash_in(run.first, false);
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &SinkBatch<'_>) -> Result<(), EngineError> {
+        self.inner.write(batch)?;
+        self.crash_in(batch.id, true);
+        self.crash_in(batch.id + 1, false);
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: u64) -> Result<(), EngineError> {
+        self.inner.commit(batch)
+    }
+
+    fn description(&self) -> String {
+        self.inner.description()
+    }
+}
+
+/// A sink that outlives its query, as a directory would.
+struct Lasting(Arc<Mutex<Written>>);
+
+impl Sink for Lasting {
+    fn start(&mut self, run: &SinkRun) -> Result<(), EngineError> {
+        self.0.lock().unwrap().retain(|batch, _| *batch < run.first);
         Ok(())
     }
 
     fn write(&mut self, batch: &SinkBatch<'_>) -> Result<(), EngineError> {
         let mut rows = rows_of(batch.frame, &batch.columns.iter().map(|c| c.data_type.clone()).collect::<Vec<_>>());
         rows.sort();
-        self.written.lock().unwrap().insert(batch.id, rows);
-        self.crash_in(batch.id, true);
-        self.crash_in(batch.id + 1, false);
+        self.0.lock().unwrap().insert(batch.id, rows);
         Ok(())
     }
 
@@ -55,11 +79,11 @@ impl Sink for Lasting {
 }
 
 /// A query over files, on a disk that tests can pull the plug of.
-struct Case {
-    world: World,
-    sql: String,
-    mode: OutputMode,
-    disk: SimulatedDisk,
+pub(crate) struct Case {
+    pub(crate) world: World,
+    pub(crate) sql: String,
+    pub(crate) mode: OutputMode,
+    pub(crate) disk: SimulatedDisk,
     written: Arc<Mutex<Written>>,
     sync: Sync,
 }
@@ -84,7 +108,7 @@ fn lines(seed: u64, rows: u64) -> Vec<String> {
 }
 
 /// Streams `a` and `b` of `batches` files each.
-fn case(sql: &str, mode: OutputMode, batches: usize) -> Case {
+pub(crate) fn case(sql: &str, mode: OutputMode, batches: usize) -> Case {
     let mut world = World::new();
     for (name, seed) in [("a", 7), ("b", 11)] {
         let folder = world.files(name, "json", A, true, &[]);
@@ -99,15 +123,24 @@ fn case(sql: &str, mode: OutputMode, batches: usize) -> Case {
 
 impl Case {
     /// The same on another disk, with nothing written yet.
-    fn on(&mut self, disk: SimulatedDisk) {
+    pub(crate) fn on(&mut self, disk: SimulatedDisk) {
         self.world.resources = Resources::with_disk(2, Arc::new(disk.clone())).unwrap();
         (self.disk, self.written) = (disk, Arc::default());
     }
 
     fn run(&self, crash: Option<(u64, CrashPoint)>) -> Result<QueryHandle, EngineError> {
+        self.run_into(|_| Box::new(Lasting(Arc::clone(&self.written))), crash)
+    }
+
+    /// One run of the query into a sink that is opened for the result's columns, to its end or to a crash.
+    pub(crate) fn run_into(
+        &self,
+        open: impl FnOnce(&[Column]) -> Box<dyn Sink>,
+        crash: Option<(u64, CrashPoint)>,
+    ) -> Result<QueryHandle, EngineError> {
         let (mut spec, _) = self.world.spec(&self.sql, self.mode, Trigger::AvailableNow, Arc::new(SystemClock::default())).unwrap();
         let handle = Arc::new(OnceLock::new());
-        spec.sink = Box::new(Lasting { written: Arc::clone(&self.written), crash, handle: Arc::clone(&handle) });
+        spec.sink = Box::new(Crashing { inner: open(&spec.plan.columns()), crash, handle: Arc::clone(&handle) });
         let options = Options { sync: self.sync, retain: 3, deltas: 2 };
         spec.checkpoint = Some(CheckpointSpec { dir: "/checkpoints/q".into(), options });
         let started = start(spec)?;
