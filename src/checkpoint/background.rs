@@ -15,12 +15,21 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Deltas of this many bytes are merged however large the snapshot is: a restart reads no more than that beside it.
-const MOST_BYTES: u64 = 64 << 20;
-/// Up to so many, merging costs nothing to speak of; between the two it waits, because it takes a core from the query.
+/// Deltas that together have fewer bytes are not merged, unless they cost nothing to speak of: a restart reads them in
+/// a moment, and merging takes a core from the query.
+const MANY_BYTES: u64 = 64 << 20;
+/// What merging costs nothing to speak of.
 const FEW_BYTES: u64 = 1 << 20;
-/// As many frames are.
-const MOST_FRAMES: u64 = 1000;
+/// So many small changes are worth a snapshot that is no more than some times larger.
+const MANY_FRAMES: u64 = 1000;
+const TIMES_LARGER: u64 = 4;
+
+impl Done {
+    /// A file was written to.
+    pub fn wrote(&mut self, written: Written) {
+        self.written.push(written);
+    }
+}
 
 /// A batch that is done, with what is left to do for it.
 #[derive(Default)]
@@ -90,9 +99,13 @@ impl Background {
         }
     }
 
-    /// Whether so many frames and bytes of deltas are worth a new snapshot.
+    /// Whether changes of so many batches and bytes are worth a new snapshot. It costs what it has of bytes, so there have
+    /// to be as many in the changes: then merging costs no more than a few times what writing them did.
     pub(super) fn wants_snapshot(&self, dir: &Path, frames: u64, bytes: u64) -> bool {
-        let worth = |snapshot: u64| (bytes * 2 >= snapshot && bytes <= FEW_BYTES) || bytes >= MOST_BYTES || frames >= MOST_FRAMES;
+        let worth = |snapshot: u64| {
+            let pays = bytes >= snapshot && (bytes <= FEW_BYTES || bytes >= MANY_BYTES);
+            pays || (frames >= MANY_FRAMES && bytes * TIMES_LARGER >= snapshot)
+        };
         match self.shared.report().snapshots.get(dir) {
             Some(None) => false,
             Some(Some(snapshot)) => worth(*snapshot),
@@ -187,12 +200,14 @@ impl Worker {
             self.pending.extend(done.snapshots.iter().cloned());
         }
         while let Some((dir, last)) = self.pending.pop_first() {
-            let report = self.shared.report();
-            if report.abandoned || report.finishing {
+            let stop = || {
+                let report = self.shared.report();
+                report.abandoned || report.finishing
+            };
+            if stop() {
                 return Ok(());
             }
-            drop(report);
-            let bytes = state::write_snapshot(&*self.disk, &dir, last, self.options.sync.syncs())?;
+            let Some(bytes) = state::write_snapshot(&*self.disk, &dir, last, self.options.sync.syncs(), &stop)? else { return Ok(()) };
             self.shared.report().snapshots.insert(dir, Some(bytes));
         }
         match round.iter().rfind(|d| d.clean) {

@@ -13,10 +13,11 @@
 //! It is *durable* when deltas, commit record and then the mark are synced, which happens in the background.
 
 use super::background::{Background, Done};
+use super::changes::Changes;
 use super::log::{Log, Logged, numbered};
 use super::record::Record;
 use super::recover::{Facts, Recovery, recover};
-use super::state::{self, Changes, Each, StateLog, Written};
+use super::state::{self, Each, StateLog, Written};
 use super::storage::{Disk, Lock, create_dir_synced, write_whole};
 use super::{CheckpointError, Offset, Sync};
 use std::collections::VecDeque;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The version of the layout.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// Batches between two clean-ups.
 const CLEAN_EVERY: u64 = 64;
 /// Boot of records that are trusted in every boot: those of a run that syncs nothing.
@@ -55,8 +56,6 @@ pub struct Metadata {
     pub id: String,
     /// Partitions of state.
     pub partitions: usize,
-    /// Tells how keys are spread over partitions.
-    pub hash: String,
     /// Each stateful operator: its name, then lines that say what its state is made of.
     pub operators: Vec<(String, Vec<String>)>,
     /// Each source: its format, and the stream's name.
@@ -268,21 +267,18 @@ impl Checkpoint {
         if self.options.sync.syncs() { self.offsets.sync() } else { Ok(()) }
     }
 
-    /// Writes what a batch changed, by operator and partition. Nothing counts before `commit`.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn write_state(&mut self, batch: u64, changes: &[Vec<Changes>]) -> Result<Done, CheckpointError> {
-        let mut done = Done { batch, ..Done::default() };
-        for (logs, changes) in self.state.iter_mut().zip(changes) {
-            for (log, changes) in logs.iter_mut().zip(changes).filter(|(_, c)| !c.is_empty()) {
-                done.written.push(log.append(&*self.disk, batch, changes)?);
-            }
-        }
-        Ok(done)
+    /// What is done for a batch, to be given to `commit`.
+    pub fn done(&self, batch: u64) -> Done {
+        Done { batch, ..Done::default() }
     }
 
-    /// Takes back what `write_state` wrote for a batch that failed.
+    /// Take what a batch changes in each partition of an operator. Nothing counts before `commit`.
+    pub fn changes(&mut self, operator: usize, batch: u64) -> Vec<Changes<'_>> {
+        let disk = &*self.disk;
+        self.state.get_mut(operator).into_iter().flatten().map(|log| log.changes(disk, batch)).collect()
+    }
+
+    /// Takes back the changes that were written for a batch that failed.
     pub fn undo(&mut self, batch: u64) {
         self.state.iter_mut().flatten().for_each(|log| log.undo(batch));
     }
@@ -336,7 +332,7 @@ impl Checkpoint {
         self.background.as_ref().map_or(Ok(()), Background::check)
     }
 
-    /// Calls `visit` with every key and value of a partition as after the last batch that counts.
+    /// Calls `visit` with all rows of a partition as after the last batch that counts.
     ///
     /// # Errors
     /// Files that are missing or not as they were written.
@@ -429,9 +425,9 @@ fn not_anothers(disk: &dyn Disk, dir: &Path) -> Result<(), CheckpointError> {
 }
 
 fn metadata_text(metadata: &Metadata) -> String {
-    let Metadata { id, partitions, hash, operators, sources } = metadata;
+    let Metadata { id, partitions, operators, sources } = metadata;
     let head = Record::default().with("eddyline", "checkpoint").with("format", FORMAT);
-    let mut records = vec![head.with("id", id).with("partitions", partitions).with("hash", hash)];
+    let mut records = vec![head.with("id", id).with("partitions", partitions)];
     for (i, (name, schema)) in operators.iter().enumerate() {
         let record = Record::default().with("operator", i).with("name", name);
         records.push(schema.iter().fold(record, |r, line| r.with("state", line)));
@@ -460,12 +456,7 @@ fn read_metadata(disk: &dyn Disk, path: &Path) -> Result<Metadata, CheckpointErr
         return Err(bad());
     }
     let text = |r: &Record, key: &str| r.get(key).map(str::to_string).ok_or_else(bad);
-    let mut metadata = Metadata {
-        id: text(head, "id")?,
-        partitions: head.number("partitions").ok_or_else(bad)?,
-        hash: text(head, "hash")?,
-        ..Metadata::default()
-    };
+    let mut metadata = Metadata { id: text(head, "id")?, partitions: head.number("partitions").ok_or_else(bad)?, ..Metadata::default() };
     for record in &records[1..] {
         if record.get("operator").is_some() {
             metadata.operators.push((text(record, "name")?, record.all("state").map(str::to_string).collect()));

@@ -2,9 +2,12 @@
 //! the file layer that everything goes through which must survive. `layout.rs` has the directory's map.
 
 mod background;
+pub mod block;
+mod changes;
 mod error;
 pub mod layout;
 pub mod log;
+mod merge;
 mod offset;
 pub mod record;
 pub mod recover;
@@ -12,10 +15,12 @@ pub mod simulated;
 pub mod state;
 pub mod storage;
 
+pub use background::Done;
+pub use block::{Block, Columns};
+pub use changes::Changes;
 pub use error::{CheckpointError, advice, reason};
 pub use layout::{BatchOffsets, Checkpoint, Found, Metadata, Options, SourceRange};
 pub use offset::Offset;
-pub use state::Changes;
 
 /// What is synced before a batch goes on: the setting `spark.sql.streaming.checkpoint.sync`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,72 +1,44 @@
-//! The state of one partition of one operator on disk: keys and values in bytes.
+//! The state of one partition of one operator on disk: lists of rows as columns.
 //!
 //! ```text
 //! state/<operator>/<partition>/
-//!   N.snapshot   everything as after batch N, sorted by key
-//!   N.delta      what batches from N on changed, a frame a batch; only ever appended to
-//!   file  = 16 bytes that say what it is, frame*
-//!   frame = length u32, CRC-32 u32, payload
+//!   N.snapshot   every row as after batch N
+//!   N.delta      what batches from N on changed, in parts; only ever appended to
+//!   file  = 16 bytes that say what it is, part*
+//!   part  = length u32, CRC-32 u32, payload
+//!   delta's payload    = batch u64, the batch before it u64 (one more; 0: none), number of the part u32,
+//!                        whether it is the batch's last u8, entries
+//!   snapshot's payload = 0, entries; the last: 1, batch u64, number of parts before it u64
 //! ```
-//! Each frame names the batch before it that changed this partition, so that none can be missing unseen. The
-//! state after a batch is the newest snapshot not after it and the frames between them. What a file holds of
-//! the first batch of a later one, or of batches after that, does not count any more.
+//! A batch counts with its last part. Each part names the batch before it that changed this partition, so that none can
+//! be missing unseen. The state after a batch is the newest snapshot not after it and what batches between them changed.
+//! What a file holds of the first batch of a later one, or of batches after that, does not count any more.
 
 use super::CheckpointError;
+use super::block::{Block, LOT, take};
+use super::changes::{Changes, Raw, put_rows};
 use super::log::numbered;
+use super::merge::{Live, Merge};
 use super::storage::{Disk, DiskFile};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// What the files begin with; the version is its last character.
-const DELTA: &[u8; 16] = b"eddyline delta 1";
-const SNAPSHOT: &[u8; 16] = b"eddyline snaps 1";
-/// Bytes of a snapshot's frame, about.
+const DELTA: &[u8; 16] = b"eddyline delta 2";
+const SNAPSHOT: &[u8; 16] = b"eddyline snaps 2";
+/// Length and checksum.
+const HEAD: usize = 8;
+/// What stands before the entries of a part, that included.
+pub(super) const PART: usize = HEAD + 21;
+/// Bytes of a snapshot's part, about.
 const BLOCK: usize = 1 << 20;
-/// What marks the last frame of a snapshot.
+/// Bytes of a block of a snapshot, about.
+const WIDE: usize = 1 << 20;
+/// What the payload of the last part of a snapshot begins with.
 const END: u8 = 1;
-
-/// What a batch changes in one partition.
-#[derive(Debug, Default)]
-pub struct Changes {
-    entries: Vec<u8>,
-    count: u64,
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-impl Changes {
-    /// Puts an entry, in place of any under its key; `write` appends the key and the value.
-    pub fn put(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) {
-        self.key.clear();
-        self.value.clear();
-        write(&mut self.key, &mut self.value);
-        self.entries.push(1);
-        put_bytes(&self.key, &mut self.entries);
-        put_bytes(&self.value, &mut self.entries);
-        self.count += 1;
-    }
-
-    /// Removes the entry of a key, if there is one.
-    pub fn remove(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.key.clear();
-        write(&mut self.key);
-        self.entries.push(0);
-        put_bytes(&self.key, &mut self.entries);
-        self.count += 1;
-    }
-
-    /// Whether nothing changed.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The changes in order: keys, and values where they are put.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let mut rest = &self.entries[..];
-        std::iter::from_fn(move || if rest.is_empty() { None } else { take_entry(&mut rest) })
-    }
-}
+/// A buffer that grew beyond that is not kept for the next batch.
+const BUFFER: usize = 1 << 20;
 
 /// Where a partition's changes are appended.
 pub struct StateLog {
@@ -81,6 +53,8 @@ pub struct StateLog {
     frames: u64,
     bytes: u64,
     made: bool,
+    /// Memory that the kernel has given already.
+    buffer: Vec<u8>,
 }
 
 /// A file that was written to, and whether its name is new.
@@ -92,10 +66,11 @@ pub struct Written {
 }
 
 impl StateLog {
-    /// The partition kept in `dir`, whose last frame is that of batch `last`, by a run that begins with batch `next`: of
-    /// that and later ones nothing counts that is there.
+    /// The partition kept in `dir`, whose last changes are those of batch `last`, by a run that begins with batch `next`:
+    /// of that and later ones nothing counts that is there.
     pub fn new(dir: PathBuf, last: Option<u64>, next: u64) -> StateLog {
-        StateLog { dir, open: None, last, before: last, next: Some(next), frames: 0, bytes: 0, made: last.is_some() }
+        let made = last.is_some();
+        StateLog { dir, open: None, last, before: last, next: Some(next), frames: 0, bytes: 0, made, buffer: Vec::new() }
     }
 
     /// Takes back what was appended for a batch that did not come to its end.
@@ -112,7 +87,7 @@ impl StateLog {
         self.last
     }
 
-    /// Frames and bytes since the last snapshot was asked for.
+    /// Batches that changed it, and bytes of their changes, since the last snapshot was asked for.
     pub fn since_snapshot(&self) -> (u64, u64) {
         (self.frames, self.bytes)
     }
@@ -122,20 +97,46 @@ impl StateLog {
         &self.dir
     }
 
-    /// Appends what a batch changed; it is written, not synced.
-    ///
-    /// # Errors
-    /// The disk's. The next frame goes into a new file then.
-    pub fn append(&mut self, disk: &dyn Disk, batch: u64, changes: &Changes) -> Result<Written, CheckpointError> {
-        let appended = self.try_append(disk, batch, changes);
-        match &appended {
-            Ok(_) => self.before = self.last.replace(batch),
-            Err(_) => self.open = None,
-        }
-        appended
+    /// Takes what a batch changes, to be appended; written, not synced.
+    pub fn changes<'a>(&'a mut self, disk: &'a dyn Disk, batch: u64) -> Changes<'a> {
+        Changes::of(self, disk, batch)
     }
 
-    fn try_append(&mut self, disk: &dyn Disk, batch: u64, changes: &Changes) -> Result<Written, CheckpointError> {
+    /// The file that is written to.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.open.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
+    pub(super) fn give_buffer(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= BUFFER {
+            buffer.clear();
+            self.buffer = buffer;
+        }
+    }
+
+    /// All of a batch's parts were written, or one was not: then the next batch goes into a new file.
+    pub(super) fn ended(&mut self, batch: u64, whole: bool) {
+        if whole {
+            self.before = self.last.replace(batch);
+            self.frames += 1;
+        } else {
+            self.open = None;
+        }
+    }
+
+    /// Appends a part of what a batch changed; whether its file is new. `part` begins with room for its head.
+    pub(super) fn write_part(
+        &mut self,
+        disk: &dyn Disk,
+        batch: u64,
+        number: u32,
+        last: bool,
+        part: &mut [u8],
+    ) -> Result<bool, CheckpointError> {
         let new = self.open.is_none();
         if new {
             if !self.made {
@@ -149,43 +150,37 @@ impl StateLog {
             self.open = Some((path, file));
         }
         let Some((path, file)) = &mut self.open else { unreachable!("a file was begun above") };
-        let mut payload = Vec::with_capacity(changes.entries.len() + 32);
-        put_number(batch, &mut payload);
-        put_number(self.last.map_or(0, |b| b + 1), &mut payload);
-        put_number(changes.count, &mut payload);
-        payload.extend_from_slice(&changes.entries);
-        write_frame(&mut **file, &payload).map_err(CheckpointError::io("written", path))?;
-        self.frames += 1;
-        self.bytes += payload.len() as u64;
-        Ok(Written { path: path.clone(), new })
+        part[HEAD..HEAD + 8].copy_from_slice(&batch.to_le_bytes());
+        part[HEAD + 8..HEAD + 16].copy_from_slice(&self.last.map_or(0, |b| b + 1).to_le_bytes());
+        part[HEAD + 16..HEAD + 20].copy_from_slice(&number.to_le_bytes());
+        part[HEAD + 20] = u8::from(last);
+        write_sealed(&mut **file, part).map_err(CheckpointError::io("written", path))?;
+        self.bytes += part.len() as u64;
+        Ok(new)
     }
 
-    /// The next frame goes into a new file, so that those before it can be merged.
+    /// The next batch goes into a new file, so that those before it can be merged.
     pub fn roll(&mut self) {
         self.open = None;
         (self.frames, self.bytes) = (0, 0);
     }
 }
 
-fn write_frame(file: &mut (impl Write + ?Sized), payload: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(payload.len()).map_err(|_| io::Error::other("a batch changes more than 4 GB of one partition"))?;
-    let mut head = [0; 8];
+/// Writes a part that begins with room for length and checksum: in one call, so that a kill leaves all of it or nothing.
+fn write_sealed(file: &mut (impl Write + ?Sized), part: &mut [u8]) -> io::Result<()> {
+    let (head, payload) = part.split_at_mut(HEAD);
+    let length = u32::try_from(payload.len()).map_err(|_| io::Error::other("a batch changes more than 4 GB of some rows' state"))?;
     head[..4].copy_from_slice(&length.to_le_bytes());
     let mut crc = crc32fast::Hasher::new();
     crc.update(&head[..4]);
     crc.update(payload);
     head[4..].copy_from_slice(&crc.finalize().to_le_bytes());
-    if payload.len() < 1 << 16 {
-        // One call, so that a kill leaves all of it or nothing.
-        return file.write_all(&[&head, payload].concat());
-    }
-    file.write_all(&head)?;
-    file.write_all(payload)
+    file.write_all(part)
 }
 
-/// The payload of the next frame; `None` at the end, or where the file ends in the middle of one.
-fn read_frame(file: &mut dyn Read, path: &Path) -> Result<Option<Vec<u8>>, CheckpointError> {
-    let mut head = [0; 8];
+/// The payload of the next part; `None` at the end, or where the file ends in the middle of one.
+fn read_part(file: &mut dyn Read, path: &Path) -> Result<Option<Vec<u8>>, CheckpointError> {
+    let mut head = [0; HEAD];
     let read = |file: &mut dyn Read, into: &mut [u8]| match file.read_exact(into) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
@@ -221,7 +216,7 @@ fn check_head(file: &mut dyn Read, path: &Path, wanted: &[u8; 16]) -> Result<(),
     Err(CheckpointError::damaged(path, "it does not begin as such a file does"))
 }
 
-/// The frames of a partition after batch `after` up to and with batch `last`, as payloads without their heads.
+/// What batches changed in a partition after batch `after` up to and with batch `last`: entries.
 fn frames(disk: &dyn Disk, dir: &Path, after: Option<u64>, last: u64) -> Result<Vec<Vec<u8>>, CheckpointError> {
     let files = numbered(disk, dir, "delta")?;
     let mut out: Vec<Vec<u8>> = Vec::new();
@@ -244,8 +239,10 @@ fn frames(disk: &dyn Disk, dir: &Path, after: Option<u64>, last: u64) -> Result<
             }
             other => other?,
         }
+        // Parts of a batch whose last one was not met.
+        let mut begun: Vec<Vec<u8>> = Vec::new();
         while reached != Some(last) {
-            let payload = match read_frame(&mut file, path) {
+            let payload = match read_part(&mut file, path) {
                 Err(error @ CheckpointError::Damaged { .. }) => {
                     suspect.get_or_insert(error);
                     break;
@@ -255,22 +252,25 @@ fn frames(disk: &dyn Disk, dir: &Path, after: Option<u64>, last: u64) -> Result<
                     None => break,
                 },
             };
-            let mut rest = &payload[..];
-            let (Some(batch), Some(before)) = (take_number(&mut rest), take_number(&mut rest)) else {
-                return Err(CheckpointError::damaged(path, "a part of it does not say its batch"));
-            };
-            if batch >= until || batch > last {
+            let part = Part::of(payload).ok_or_else(|| CheckpointError::damaged(path, "a part of it does not say its batch"))?;
+            if part.batch >= until || part.batch > last {
                 break;
             }
-            if after.is_some_and(|a| batch <= a) {
+            if after.is_some_and(|a| part.batch <= a) {
                 continue;
             }
-            if before != reached.map_or(0, |b| b + 1) {
-                let how = format!("what batch {} changed is missing before batch {batch}", before.saturating_sub(1));
+            if part.before != reached.map_or(0, |b| b + 1) || part.number as usize != begun.len() {
+                let how = match part.before.checked_sub(1).filter(|_| part.number == 0) {
+                    Some(missing) => format!("what batch {missing} changed is missing before batch {}", part.batch),
+                    None => format!("what batch {} changed is not there whole", part.batch),
+                };
                 return Err(suspect.unwrap_or_else(|| CheckpointError::damaged(path, how)));
             }
-            reached = Some(batch);
-            out.push(rest.to_vec());
+            begun.push(part.entries);
+            if part.last {
+                reached = Some(part.batch);
+                out.append(&mut begun);
+            }
         }
     }
     if reached == Some(last) {
@@ -279,23 +279,23 @@ fn frames(disk: &dyn Disk, dir: &Path, after: Option<u64>, last: u64) -> Result<
     Err(suspect.unwrap_or_else(|| CheckpointError::damaged(&looked_at, format!("what batch {last} changed is missing"))))
 }
 
-/// A key with what was put under it; `None` where it was removed.
-type Change<'a> = (&'a [u8], Option<&'a [u8]>);
+/// A part of a delta.
+struct Part {
+    batch: u64,
+    before: u64,
+    number: u32,
+    last: bool,
+    entries: Vec<u8>,
+}
 
-/// Entries of frames by key: the last change of each; `None` is a removal.
-fn latest<'a>(frames: &'a [Vec<u8>], dir: &Path) -> Result<Vec<Change<'a>>, CheckpointError> {
-    let bad = || CheckpointError::damaged(dir, "an entry of a delta cannot be read");
-    let mut all: HashMap<&[u8], Option<&[u8]>, ahash::RandomState> = HashMap::default();
-    for frame in frames {
-        let mut rest = &frame[..];
-        for _ in 0..take_number(&mut rest).ok_or_else(bad)? {
-            let (key, value) = take_entry(&mut rest).ok_or_else(bad)?;
-            all.insert(key, value);
-        }
+impl Part {
+    fn of(mut payload: Vec<u8>) -> Option<Part> {
+        let mut rest = &payload[..];
+        let (batch, before) = (u64::from_le_bytes(take(&mut rest)?), u64::from_le_bytes(take(&mut rest)?));
+        let (number, [last]) = (u32::from_le_bytes(take(&mut rest)?), take(&mut rest)?);
+        payload.drain(..PART - HEAD);
+        Some(Part { batch, before, number, last: last == 1, entries: payload })
     }
-    let mut sorted: Vec<_> = all.into_iter().collect();
-    sorted.sort_unstable_by(|a, b| a.0.cmp(b.0));
-    Ok(sorted)
 }
 
 /// The snapshots of a partition by batch.
@@ -303,115 +303,101 @@ fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, Checkpo
     numbered(disk, dir, "snapshot")
 }
 
-/// Takes a key and its value; `None` when they do not fit.
-pub type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<()>;
+/// Takes rows of a list; `None` when they do not fit.
+pub type Each<'a> = &'a mut dyn FnMut(u8, &Block) -> Option<()>;
 
-/// Calls `visit` with every key and value that the partition has after batch `last`, in the order of keys.
+/// Calls `visit` with all rows that the partition has after batch `last`, in the order in which they were added or
+/// changed last.
 ///
 /// # Errors
 /// Files that are missing or not as they were written; they are named.
 pub fn load(disk: &dyn Disk, dir: &Path, last: u64, visit: Each<'_>) -> Result<(), CheckpointError> {
+    let other_kind = || CheckpointError::damaged(dir, "some rows are of another kind than this query keeps");
+    merged(disk, dir, last, &mut |live| {
+        let some = live.kept.map(|kept| {
+            let mut some = Block::default();
+            some.append(live.rows, kept);
+            some
+        });
+        visit(live.list, some.as_ref().unwrap_or(live.rows)).ok_or_else(other_kind)
+    })
+}
+
+/// The newest snapshot with the changes since, up to batch `last`.
+fn merged(
+    disk: &dyn Disk,
+    dir: &Path,
+    last: u64,
+    visit: &mut impl FnMut(Live<'_>) -> Result<(), CheckpointError>,
+) -> Result<(), CheckpointError> {
     let base = snapshots(disk, dir)?.into_iter().rfind(|(batch, _)| *batch <= last);
     let frames = frames(disk, dir, base.as_ref().map(|(b, _)| *b), last)?;
-    let changed = latest(&frames, dir)?;
-    let mut refused = false;
-    merged(disk, base.as_ref(), &changed, &mut |key, value| {
-        refused |= visit(key, value).is_none();
-        Ok(())
-    })?;
-    if refused { Err(CheckpointError::damaged(dir, "an entry is of another kind than this query keeps")) } else { Ok(()) }
+    let bad = || CheckpointError::damaged(dir, "an entry of a delta cannot be read");
+    let merge = Merge::new(&frames).ok_or_else(bad)?;
+    if let Some((batch, path)) = &base {
+        read_snapshot(disk, path, *batch, &mut |raw| merge.base(raw, visit))?;
+    }
+    merge.deltas(visit).ok_or_else(bad)?
 }
 
-type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), CheckpointError>;
-
-/// A snapshot with changes on top, in the order of keys.
-fn merged(disk: &dyn Disk, base: Option<&(u64, PathBuf)>, changed: &[Change<'_>], visit: Visit<'_>) -> Result<(), CheckpointError> {
-    let mut changes = changed.iter().peekable();
-    if let Some((batch, path)) = base {
-        read_snapshot(disk, path, *batch, &mut |key, value| {
-            while let Some((k, v)) = changes.next_if(|(k, _)| *k < key) {
-                if let Some(v) = v {
-                    visit(k, v)?;
-                }
-            }
-            match changes.next_if(|(k, _)| *k == key) {
-                Some((k, Some(v))) => visit(k, v),
-                Some((_, None)) => Ok(()),
-                None => visit(key, value),
-            }
-        })?;
-    }
-    for (k, v) in changes {
-        if let Some(v) = v {
-            visit(k, v)?;
-        }
-    }
-    Ok(())
-}
-
-fn read_snapshot(disk: &dyn Disk, path: &Path, batch: u64, visit: Visit<'_>) -> Result<(), CheckpointError> {
+/// Gives `visit` the entries of a snapshot.
+fn read_snapshot(
+    disk: &dyn Disk,
+    path: &Path,
+    batch: u64,
+    visit: &mut dyn FnMut(Raw<'_>) -> Option<Result<(), CheckpointError>>,
+) -> Result<(), CheckpointError> {
     let mut file = io::BufReader::new(disk.open(path).map_err(CheckpointError::io("read", path))?);
     check_head(&mut file, path, SNAPSHOT)?;
     let bad = || CheckpointError::damaged(path, "a part of it cannot be read");
     let mut seen = 0;
     loop {
-        let Some(payload) = read_frame(&mut file, path)? else {
+        let Some(payload) = read_part(&mut file, path)? else {
             return Err(CheckpointError::damaged(path, "its end is missing"));
         };
         let (kind, mut rest) = payload.split_first().ok_or_else(bad)?;
         if *kind == END {
-            let (of, count) = (take_number(&mut rest).ok_or_else(bad)?, take_number(&mut rest).ok_or_else(bad)?);
+            let (of, count) = (u64::from_le_bytes(take(&mut rest).ok_or_else(bad)?), u64::from_le_bytes(take(&mut rest).ok_or_else(bad)?));
             if of != batch || count != seen {
-                return Err(CheckpointError::damaged(
-                    path,
-                    format!("it says that it is of batch {of} with {count} entries and has {seen}"),
-                ));
+                let how = format!("it says that it is of batch {of} with {count} parts and has {seen}");
+                return Err(CheckpointError::damaged(path, how));
             }
             return Ok(());
         }
         while !rest.is_empty() {
-            let (Some(key), Some(value)) = (take_bytes(&mut rest), take_bytes(&mut rest)) else { return Err(bad()) };
-            visit(key, value)?;
-            seen += 1;
+            visit(Raw::take(&mut rest).ok_or_else(bad)?).ok_or_else(bad)??;
         }
+        seen += 1;
     }
 }
 
 /// Writes the snapshot of batch `last` from the newest one before it and the deltas since; live state is not looked at.
-/// The bytes written.
+/// The bytes written; `None` when `stop` said that nobody wants it any more.
 ///
 /// # Errors
 /// The disk's; files that are missing or not as they were written.
-pub fn write_snapshot(disk: &dyn Disk, dir: &Path, last: u64, sync: bool) -> Result<u64, CheckpointError> {
-    let base = snapshots(disk, dir)?.into_iter().rfind(|(batch, _)| *batch <= last);
-    if base.as_ref().is_some_and(|(batch, _)| *batch == last) {
-        return Ok(0);
+pub fn write_snapshot(disk: &dyn Disk, dir: &Path, last: u64, sync: bool, stop: &dyn Fn() -> bool) -> Result<Option<u64>, CheckpointError> {
+    if snapshots(disk, dir)?.iter().any(|(batch, _)| *batch == last) {
+        return Ok(Some(0));
     }
-    let frames = frames(disk, dir, base.as_ref().map(|(b, _)| *b), last)?;
-    let changed = latest(&frames, dir)?;
     let path = dir.join(format!("{last}.snapshot"));
     let temporary = dir.join(format!("{last}.snapshot.tmp"));
-    let mut file = disk.create(&temporary).map_err(CheckpointError::io("made", &temporary))?;
+    let file = disk.create(&temporary).map_err(CheckpointError::io("made", &temporary))?;
+    let mut writer = SnapshotWriter { file, part: Vec::new(), pending: BTreeMap::new(), parts: 0, bytes: 0 };
     let wrote = |result: io::Result<()>| result.map_err(CheckpointError::io("written", &temporary));
-    wrote(file.write_all(SNAPSHOT))?;
-    let (mut block, mut count, mut bytes) = (vec![0u8], 0u64, 0u64);
-    merged(disk, base.as_ref(), &changed, &mut |key, value| {
-        put_bytes(key, &mut block);
-        put_bytes(value, &mut block);
-        count += 1;
-        if block.len() >= BLOCK {
-            bytes += block.len() as u64;
-            wrote(write_frame(&mut *file, &block))?;
-            block.truncate(1);
-        }
-        Ok(())
+    wrote(writer.file.write_all(SNAPSHOT))?;
+    let mut stopped = false;
+    merged(disk, dir, last, &mut |live| {
+        stopped |= stop();
+        if stopped { Ok(()) } else { wrote(writer.take_in(&live)) }
     })?;
-    wrote(write_frame(&mut *file, &block))?;
-    bytes += block.len() as u64;
-    let mut end = vec![END];
-    put_number(last, &mut end);
-    put_number(count, &mut end);
-    wrote(write_frame(&mut *file, &end))?;
+    if stopped {
+        drop(writer);
+        disk.remove(&temporary).map_err(CheckpointError::io("removed", &temporary))?;
+        return Ok(None);
+    }
+    wrote(writer.finish(last))?;
+    let SnapshotWriter { mut file, bytes, .. } = writer;
     if sync {
         file.sync().map_err(CheckpointError::io("synced", &temporary))?;
     }
@@ -420,7 +406,86 @@ pub fn write_snapshot(disk: &dyn Disk, dir: &Path, last: u64, sync: bool) -> Res
     if sync {
         disk.sync_dir(dir).map_err(CheckpointError::io("synced", dir))?;
     }
-    Ok(bytes)
+    Ok(Some(bytes))
+}
+
+/// Puts rows that stay together into blocks of a good size.
+struct SnapshotWriter {
+    file: Box<dyn DiskFile>,
+    /// Room for its head, then entries.
+    part: Vec<u8>,
+    pending: BTreeMap<u8, (Option<usize>, Option<usize>, Block)>,
+    parts: u64,
+    bytes: u64,
+}
+
+impl SnapshotWriter {
+    fn take_in(&mut self, live: &Live<'_>) -> io::Result<()> {
+        let waits = self.pending.contains_key(&live.list);
+        if live.kept.is_none() && !waits && live.rows.rows() >= LOT / 2 {
+            self.settle(live.list)?;
+            self.begin();
+            self.part.extend_from_slice(live.raw.bytes);
+            return self.write_full();
+        }
+        let (_, _, block) = self.pending.entry(live.list).or_insert_with(|| (live.keys, live.leaves, Block::default()));
+        let all: Vec<u32>;
+        let kept = match live.kept {
+            Some(kept) => kept,
+            None => {
+                all = (0..live.rows.rows() as u32).collect();
+                &all
+            }
+        };
+        if !block.append(live.rows, kept) {
+            return Err(io::Error::other("rows of one list have different columns"));
+        }
+        if block.rows() >= LOT || block.size() >= WIDE {
+            self.settle(live.list)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what waits of the lists up to one: rows of a list may speak of rows of those before it.
+    fn settle(&mut self, list: u8) -> io::Result<()> {
+        while let Some(first) = self.pending.first_entry().filter(|first| *first.key() <= list) {
+            let (list, (keys, leaves, block)) = first.remove_entry();
+            self.begin();
+            put_rows(list, keys, leaves, &block, &mut self.part);
+            self.write_full()?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        if self.part.is_empty() {
+            self.part.resize(HEAD + 1, 0);
+        }
+    }
+
+    fn write_full(&mut self) -> io::Result<()> {
+        if self.part.len() >= BLOCK { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.parts += 1;
+        self.bytes += self.part.len() as u64;
+        write_sealed(&mut *self.file, &mut self.part)?;
+        self.part.clear();
+        Ok(())
+    }
+
+    fn finish(&mut self, batch: u64) -> io::Result<()> {
+        self.settle(u8::MAX)?;
+        if !self.part.is_empty() {
+            self.write()?;
+        }
+        let mut end = vec![0; HEAD];
+        end.push(END);
+        end.extend_from_slice(&batch.to_le_bytes());
+        end.extend_from_slice(&self.parts.to_le_bytes());
+        write_sealed(&mut *self.file, &mut end)
+    }
 }
 
 /// Removes what no batch from `batch` on needs: older snapshots than the newest one not after it, and deltas that lie
@@ -457,92 +522,81 @@ pub fn deltas(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>, CheckpointErr
     Ok(numbered(disk, dir, "delta")?.into_iter().map(|(_, path)| path).collect())
 }
 
-fn put_number(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push((number & 0x7F) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn take_number(bytes: &mut &[u8]) -> Option<u64> {
-    let (mut number, mut shift) = (0u64, 0);
-    loop {
-        let (first, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(first & 0x7F).checked_shl(shift)?;
-        if first & 0x80 == 0 {
-            return Some(number);
-        }
-        shift += 7;
-    }
-}
-
-fn put_bytes(value: &[u8], out: &mut Vec<u8>) {
-    put_number(value.len() as u64, out);
-    out.extend_from_slice(value);
-}
-
-fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(take_number(bytes)?).ok()?;
-    let (head, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    Some(head)
-}
-
-fn take_entry<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
-    let (kind, rest) = bytes.split_first()?;
-    *bytes = rest;
-    let key = take_bytes(bytes)?;
-    match kind {
-        0 => Some((key, None)),
-        1 => Some((key, Some(take_bytes(bytes)?))),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::simulated::SimulatedDisk;
     use super::*;
-    use std::collections::BTreeMap;
 
-    type Map = BTreeMap<Vec<u8>, Vec<u8>>;
-
-    fn loaded(disk: &SimulatedDisk, last: u64) -> Result<Map, CheckpointError> {
-        let mut map = Map::new();
-        load(disk, Path::new("/s/0"), last, &mut |k, v| {
-            assert!(map.insert(k.to_vec(), v.to_vec()).is_none());
-            Some(())
-        })?;
-        Ok(map)
+    /// The rows of a keyed list by key, and those of a list that leaves by time.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Model {
+        keyed: BTreeMap<i64, Vec<u8>>,
+        timed: Vec<(i64, i64)>,
     }
 
-    /// Batches 0 to 39, some of which change nothing; the map after each that did.
-    fn filled(disk: &SimulatedDisk) -> Vec<(u64, Map)> {
+    const KEYED: u8 = 0;
+    const TIMED: u8 = 3;
+
+    fn keyed(rows: &[(i64, Vec<u8>)]) -> Block {
+        let mut block = Block::new(rows.len());
+        block.numbers(rows.iter().map(|(key, _)| *key));
+        block.bytes(rows.iter().map(|(_, value)| &value[..]));
+        block
+    }
+
+    fn loaded(disk: &SimulatedDisk, last: u64) -> Result<Model, CheckpointError> {
+        let mut model = Model::default();
+        load(disk, Path::new("/s/0"), last, &mut |list, rows| {
+            let mut columns = rows.reader();
+            let numbers = columns.numbers()?;
+            if list == KEYED {
+                for (key, value) in numbers.iter().zip(columns.bytes()?) {
+                    assert!(model.keyed.insert(*key, value.to_vec()).is_none());
+                }
+            } else {
+                model.timed.extend(numbers.iter().copied().zip(columns.numbers()?.iter().copied()));
+            }
+            columns.is_done().then_some(())
+        })?;
+        Ok(model)
+    }
+
+    /// Batches 0 to 39, some of which change nothing; the rows after each that did.
+    fn filled(disk: &SimulatedDisk) -> Vec<(u64, Model)> {
         let mut log = StateLog::new("/s/0".into(), None, 0);
-        let (mut now, mut all) = (Map::new(), Vec::new());
+        let (mut now, mut all) = (Model::default(), Vec::new());
         for batch in (0..40u64).filter(|b| b % 7 != 3) {
-            let mut changes = Changes::default();
-            for i in 0..20 {
-                let key = ((batch * 31 + i * 17) % 50).to_be_bytes().to_vec();
+            let mut changes = log.changes(disk, batch);
+            for i in 0..20u64 {
+                let key = ((batch * 31 + i * 17) % 50) as i64;
                 if (batch + i) % 5 == 0 {
-                    changes.remove(|k| k.extend_from_slice(&key));
-                    now.remove(&key);
+                    let mut keys = Block::new(1);
+                    keys.numbers(std::iter::once(key));
+                    changes.remove(KEYED, &keys);
+                    now.keyed.remove(&key);
                 } else {
                     let value = vec![batch as u8; i as usize];
-                    changes.put(|k, v| {
-                        k.extend_from_slice(&key);
-                        v.extend_from_slice(&value);
-                    });
-                    now.insert(key, value);
+                    changes.put(KEYED, 1, &keyed(&[(key, value.clone())]));
+                    now.keyed.insert(key, value);
                 }
             }
-            log.append(disk, batch, &changes).unwrap();
+            let rows: Vec<(i64, i64)> = (0..6).map(|i| ((batch as i64 * 10 + i * 13) % 90, batch as i64 * 100 + i)).collect();
+            let mut block = Block::new(rows.len());
+            block.numbers(rows.iter().map(|(leaves, _)| *leaves));
+            block.numbers(rows.iter().map(|(_, number)| *number));
+            changes.add(TIMED, Some(0), &block);
+            now.timed.extend(rows);
+            if batch % 4 == 1 {
+                let until = batch as i64 % 60;
+                changes.remove_until(TIMED, until);
+                now.timed.retain(|(leaves, _)| *leaves > until);
+            }
+            assert!(changes.finish().unwrap().is_some());
             all.push((batch, now.clone()));
             if batch % 9 == 8 {
                 log.roll();
-                write_snapshot(disk, Path::new("/s/0"), batch, true).unwrap();
+                assert!(write_snapshot(disk, Path::new("/s/0"), batch, true, &|| true).unwrap().is_none());
+                assert!(write_snapshot(disk, Path::new("/s/0"), batch, true, &|| false).unwrap().is_some());
             }
         }
         all
@@ -552,12 +606,12 @@ mod tests {
     fn the_state_after_every_batch_comes_back() {
         let disk = SimulatedDisk::default();
         let all = filled(&disk);
-        for (batch, map) in &all {
-            assert_eq!(&loaded(&disk, *batch).unwrap(), map, "batch {batch}");
+        for (batch, rows) in &all {
+            assert_eq!(&loaded(&disk, *batch).unwrap(), rows, "batch {batch}");
         }
         purge(&disk, Path::new("/s/0"), 30).unwrap();
-        for (batch, map) in all.iter().filter(|(b, _)| *b >= 30) {
-            assert_eq!(&loaded(&disk, *batch).unwrap(), map, "batch {batch}");
+        for (batch, rows) in all.iter().filter(|(b, _)| *b >= 30) {
+            assert_eq!(&loaded(&disk, *batch).unwrap(), rows, "batch {batch}");
         }
         assert!(loaded(&disk, 3).is_err());
     }
@@ -565,7 +619,7 @@ mod tests {
     #[test]
     fn any_change_of_a_file_is_told_or_does_not_matter() {
         let disk = SimulatedDisk::default();
-        let (last, map) = filled(&disk).pop().unwrap();
+        let (last, rows) = filled(&disk).pop().unwrap();
         let mut refused = 0;
         for path in disk.paths() {
             let length = disk.read(&path).unwrap().len();
@@ -574,7 +628,7 @@ mod tests {
                     let whole = disk.read(&path).unwrap();
                     disk.damage(&path, |b| if cut { b.truncate(at) } else { b[at] ^= 1 << (at % 8) });
                     match loaded(&disk, last) {
-                        Ok(read) => assert_eq!(read, map, "{} at {at}", path.display()),
+                        Ok(read) => assert_eq!(read, rows, "{} at {at}", path.display()),
                         Err(error) => {
                             refused += 1;
                             assert!(error.to_string().contains("/s/0"), "{error}");
@@ -585,5 +639,33 @@ mod tests {
             }
         }
         assert!(refused > 50, "{refused}");
+    }
+
+    #[test]
+    fn a_big_batch_counts_only_with_its_last_part() {
+        let disk = SimulatedDisk::default();
+        let mut log = StateLog::new("/s/0".into(), None, 0);
+        let rows = |batch: i64| (0..200).map(|i| (batch * 1000 + i, vec![i as u8; 9000])).collect::<Vec<_>>();
+        let mut put = |batch: u64| {
+            let mut changes = log.changes(&disk, batch);
+            for lot in rows(batch as i64).chunks(10) {
+                changes.put(KEYED, 1, &keyed(lot));
+            }
+            changes.finish().unwrap();
+        };
+        put(0);
+        let path = disk.paths().pop().unwrap();
+        let first = disk.read(&path).unwrap().len();
+        put(1);
+        assert_eq!(loaded(&disk, 1).unwrap().keyed.len(), 400);
+        write_snapshot(&disk, Path::new("/s/0"), 1, true, &|| false).unwrap();
+        assert_eq!(loaded(&disk, 1).unwrap().keyed.len(), 400);
+        disk.remove(Path::new("/s/0/1.snapshot")).unwrap();
+        // Batch 1 has several parts, and the last is gone.
+        let length = disk.read(&path).unwrap().len();
+        assert!(length > first + 3 * (256 << 10));
+        disk.damage(&path, |bytes| bytes.truncate(length - 1));
+        assert!(loaded(&disk, 1).is_err());
+        assert_eq!(loaded(&disk, 0).unwrap().keyed, rows(0).into_iter().collect());
     }
 }

@@ -622,8 +622,7 @@ impl Runner {
     fn write_checkpoint(&mut self) -> Result<(), EngineError> {
         let next = self.next_watermarks().text();
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
-        let changes = Keeper::changes(&mut self.root, &self.resources);
-        let done = keeper.checkpoint.write_state(self.batch, &changes)?;
+        let done = keeper.write_state(self.batch, &mut self.root, &self.resources)?;
         self.crash_at(CrashPoint::State)?;
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
         let sums = keeper.checkpoint.wants_journals(self.batch);

@@ -10,10 +10,9 @@ use super::operator::Kept;
 use super::sink::Sink;
 use super::source::receivers::Receiver;
 use super::source::{Earlier, Source};
-use super::state::keys::Keys;
 use super::state_schema;
 use super::{EngineError, Resources};
-use crate::checkpoint::{Changes, Checkpoint, CheckpointError, Found, Metadata, Offset, Options};
+use crate::checkpoint::{Changes, Checkpoint, CheckpointError, Done, Found, Metadata, Offset, Options};
 use crate::plan::LogicalPlan;
 use crate::plan::logical::Column;
 use crate::progress::OutputMode;
@@ -86,8 +85,8 @@ pub fn kept_state(
 pub struct Takeover {
     /// What stands in the checkpoint, where there is one.
     pub(super) found: Found,
-    /// By operator: the entries of all partitions. Nothing where there is a checkpoint.
-    pub(super) state: Vec<Vec<Changes>>,
+    /// By operator: the rows of all partitions. Nothing where there is a checkpoint.
+    pub(super) state: Vec<Vec<Changes<'static>>>,
     /// Those that hold what cannot be read again.
     pub(super) sources: Vec<Option<Box<dyn Source>>>,
     /// Held so that connections stay open until the other query reads from them.
@@ -116,10 +115,10 @@ impl Takeover {
     }
 }
 
-fn put_back(kept: &mut dyn Kept, parts: &[Changes]) -> Result<(), EngineError> {
+fn put_back(kept: &mut dyn Kept, parts: &[Changes<'_>]) -> Result<(), EngineError> {
     for (partition, entries) in parts.iter().enumerate() {
-        for (key, value) in entries.iter() {
-            let taken = value.and_then(|value| kept.restore(partition, key, value));
+        for rows in entries.entries() {
+            let taken = rows.and_then(|(list, rows)| kept.restore(partition, list, &rows));
             taken.ok_or_else(|| EngineError::internal("state that does not fit the query that takes it over"))?;
         }
     }
@@ -127,7 +126,7 @@ fn put_back(kept: &mut dyn Kept, parts: &[Changes]) -> Result<(), EngineError> {
 }
 
 /// Everything that operators hold, between batches.
-pub(super) fn contents(root: &mut Node) -> Vec<Vec<Changes>> {
+pub(super) fn contents(root: &mut Node) -> Vec<Vec<Changes<'static>>> {
     let mut all = Vec::new();
     root.each_operator(&mut |operator| {
         let Some(kept) = operator.stored() else { return };
@@ -171,8 +170,7 @@ impl Opened {
     /// and which batches are repeated.
     pub(super) fn restore(mut self, built: &mut Built, id: &str) -> Result<(Keeper, Found), EngineError> {
         let KeptState { operators, sources } = KeptState::of(built);
-        let hash = format!("{:016x}", Keys::fingerprint());
-        let now = Metadata { id: id.to_string(), partitions: built.partitions, hash, operators, sources };
+        let now = Metadata { id: id.to_string(), partitions: built.partitions, operators, sources };
         let mut found = Found { ends: vec![None; now.sources.len()], journals: vec![Vec::new(); now.sources.len()], ..Found::default() };
         if let Some(before) = &self.metadata {
             if let Some(how) = difference(before, &now) {
@@ -188,11 +186,6 @@ impl Opened {
 
 /// What keeps a query from going on where another stood.
 fn difference(before: &Metadata, now: &Metadata) -> Option<String> {
-    if before.hash != now.hash {
-        return Some(
-            "it was written where keys are spread over partitions in another way (another version or kind of machine)".to_string(),
-        );
-    }
     let kept = |m: &Metadata| KeptState { operators: m.operators.clone(), sources: m.sources.clone() };
     kept(before).other_sources(&kept(now)).or_else(|| state_schema::difference(&before.operators, &now.operators))
 }
@@ -210,7 +203,7 @@ fn restore_state(root: &mut Node, checkpoint: &Checkpoint) -> Result<(), EngineE
 
 fn restore_operator(kept: &mut dyn Kept, at: usize, checkpoint: &Checkpoint) -> Result<(), EngineError> {
     for partition in 0..kept.partitions() {
-        checkpoint.load(at, partition, &mut |key, value| kept.restore(partition, key, value))?;
+        checkpoint.load(at, partition, &mut |list, rows| kept.restore(partition, list, rows))?;
     }
     kept.restored()
 }
@@ -239,22 +232,28 @@ pub(super) fn recovery_text(found: &Found) -> Option<String> {
 }
 
 impl Keeper {
-    /// What the batch at hand changed, by operator and partition; asked before operators commit.
-    pub(super) fn changes(root: &mut Node, resources: &Resources) -> Vec<Vec<Changes>> {
-        let mut all = Vec::new();
+    /// Writes what the batch at hand changed; before operators commit.
+    pub(super) fn write_state(&mut self, batch: u64, root: &mut Node, resources: &Resources) -> Result<Done, CheckpointError> {
+        let (mut done, mut at, mut outcome) = (self.checkpoint.done(batch), 0, Ok(()));
         root.each_operator(&mut |operator| {
             let many = operator.state().is_some_and(|s| s.num_rows_updated + s.num_rows_removed >= MANY);
             let Some(kept) = operator.stored() else { return };
             let kept: &dyn Kept = kept;
-            let one = |partition: usize| {
-                let mut changes = Changes::default();
+            let one = |(partition, mut changes): (usize, Changes<'_>)| {
                 kept.changes(partition, &mut changes);
-                changes
+                changes.finish()
             };
-            let partitions = 0..kept.partitions();
-            all.push(if many { resources.pool().map(partitions.collect(), one) } else { partitions.map(one).collect() });
+            let partitions: Vec<_> = self.checkpoint.changes(at, batch).into_iter().enumerate().take(kept.partitions()).collect();
+            at += 1;
+            let written = if many { resources.pool().map(partitions, one) } else { partitions.into_iter().map(one).collect() };
+            for written in written {
+                match written {
+                    Ok(written) => written.into_iter().for_each(|w| done.wrote(w)),
+                    Err(error) => outcome = std::mem::replace(&mut outcome, Ok(())).and(Err(error)),
+                }
+            }
         });
-        all
+        outcome.map(|()| done)
     }
 
     /// A batch is committed; what is durable by now, if anything is anew.

@@ -4,8 +4,9 @@ use super::DataType;
 use std::hash::{Hash, Hasher};
 
 /// A value. Its type stands beside it, never in it: `Int` holds every integral type.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Value {
+    #[default]
     Null,
     Boolean(bool),
     /// TINYINT to BIGINT.

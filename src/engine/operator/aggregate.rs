@@ -6,7 +6,7 @@
 
 use super::late::{LateNote, in_time};
 use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, run_each, waves};
-use crate::checkpoint::Changes;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
 use crate::engine::state::accumulator::Aggregate;
@@ -181,16 +181,16 @@ impl Kept for AggregateOperator {
         self.table.partitions()
     }
 
-    fn changes(&self, partition: usize, out: &mut Changes) {
+    fn changes(&self, partition: usize, out: &mut Changes<'_>) {
         self.table.changes(partition, out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes) {
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
         self.table.contents(partition, out);
     }
 
-    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
-        self.table.restore(partition, key, value)
+    fn restore(&mut self, partition: usize, _list: u8, rows: &Block) -> Option<()> {
+        self.table.restore(partition, rows)
     }
 
     fn restored(&mut self) -> Result<(), EngineError> {

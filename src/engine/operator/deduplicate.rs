@@ -6,7 +6,7 @@
 use super::aggregate::names;
 use super::late::{EventTime, LateNote, in_time};
 use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, run_each};
-use crate::checkpoint::Changes;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, Cells, flag_series};
 use crate::engine::state::keys::KeyKind;
@@ -106,16 +106,16 @@ impl Kept for Deduplicate {
         self.table.partitions()
     }
 
-    fn changes(&self, partition: usize, out: &mut Changes) {
+    fn changes(&self, partition: usize, out: &mut Changes<'_>) {
         self.table.new_keys(partition, out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes) {
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
         self.table.all_keys(partition, out);
     }
 
-    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
-        self.table.restore_key(partition, key, value)
+    fn restore(&mut self, partition: usize, _list: u8, rows: &Block) -> Option<()> {
+        self.table.restore_keys(partition, rows)
     }
 }
 

@@ -1,8 +1,7 @@
 //! LIMIT and OFFSET: of each batch's whole result, or over the whole run of an append query.
 
 use super::{BatchContext, Flow, Kept, Operator, Task, run};
-use crate::checkpoint::Changes;
-use crate::engine::state::stored::Stored;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::{EngineError, Frame};
 
 /// Cuts rows.
@@ -57,7 +56,7 @@ impl Operator for Limit {
     }
 }
 
-/// One entry: the rows that came out so far, so that a changed LIMIT counts on from there.
+/// One row: the rows that came out so far, so that a changed LIMIT counts on from there.
 impl Kept for Limit {
     fn schema(&self) -> Vec<String> {
         vec!["rows so far BIGINT".to_string()]
@@ -67,20 +66,28 @@ impl Kept for Limit {
         1
     }
 
-    fn changes(&self, _: usize, out: &mut Changes) {
+    fn changes(&self, _: usize, out: &mut Changes<'_>) {
         if self.remaining != Some(self.staged) {
-            out.put(|_, value| self.limit.unwrap_or(0).saturating_sub(self.staged).put(value));
+            out.put(0, 0, &self.so_far(self.staged));
         }
     }
 
-    fn contents(&self, _: usize, out: &mut Changes) {
-        let remaining = self.remaining.unwrap_or(0);
-        out.put(|_, value| self.limit.unwrap_or(0).saturating_sub(remaining).put(value));
+    fn contents(&self, _: usize, out: &mut Changes<'_>) {
+        out.put(0, 0, &self.so_far(self.remaining.unwrap_or(0)));
     }
 
-    fn restore(&mut self, _: usize, _: &[u8], mut value: &[u8]) -> Option<()> {
-        let so_far = u64::take(&mut value)?;
+    fn restore(&mut self, _: usize, _list: u8, rows: &Block) -> Option<()> {
+        let so_far = u64::try_from(*rows.reader().numbers()?.first()?).ok()?;
         self.remaining = Some(self.limit?.saturating_sub(so_far));
         Some(())
+    }
+}
+
+impl Limit {
+    /// The rows that came out when so many are left.
+    fn so_far(&self, left: u64) -> Block {
+        let mut row = Block::new(1);
+        row.numbers(std::iter::once(self.limit.unwrap_or(0).saturating_sub(left).cast_signed()));
+        row
     }
 }

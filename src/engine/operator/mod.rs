@@ -24,7 +24,7 @@ mod window_frames;
 mod window_values;
 
 use self::late::Latecomers;
-use crate::checkpoint::Changes;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::clock::Clock;
 use crate::engine::eval::EvalContext;
 use crate::engine::{EngineError, Frame, Resources};
@@ -126,19 +126,20 @@ pub struct KeptRows {
     pub expiry: Vec<Option<i64>>,
 }
 
-/// An operator's state as keys and values in bytes, by partition: what a checkpoint keeps of it.
+/// An operator's state as lists of rows, by partition: what a checkpoint keeps of it.
 pub trait Kept: Sync {
     /// Lines that say what the state is made of: state goes on only in an operator with the same lines.
     fn schema(&self) -> Vec<String>;
     /// How many partitions there are.
     fn partitions(&self) -> usize;
     /// What the batch at hand changes in a partition; asked between `step` and `commit`.
-    fn changes(&self, partition: usize, out: &mut Changes);
+    fn changes(&self, partition: usize, out: &mut Changes<'_>);
     /// Everything that a partition holds; asked between batches.
-    fn contents(&self, partition: usize, out: &mut Changes);
-    /// Takes an entry into an operator that has seen no batch; `None` for bytes of another kind.
-    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()>;
-    /// All entries are in.
+    fn contents(&self, partition: usize, out: &mut Changes<'_>);
+    /// Takes rows of a list into an operator that has seen no batch; `None` for rows of another kind. They come in the
+    /// order in which they were added or changed last.
+    fn restore(&mut self, partition: usize, list: u8, rows: &Block) -> Option<()>;
+    /// All rows are in.
     ///
     /// # Errors
     /// A defect: keys that cannot be read.

@@ -4,7 +4,7 @@ use super::aggregate::{arguments, names};
 use super::late::{LateNote, in_time};
 use super::time_window::only;
 use super::{BatchContext, Flow, Kept, KeptRows, Operator, Step, Task, run_each};
-use crate::checkpoint::Changes;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::columns::struct_series;
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series, numbers};
@@ -168,16 +168,16 @@ impl Kept for SessionOperator {
         self.table.partitions()
     }
 
-    fn changes(&self, partition: usize, out: &mut Changes) {
+    fn changes(&self, partition: usize, out: &mut Changes<'_>) {
         self.table.changes(partition, out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes) {
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
         self.table.contents(partition, out);
     }
 
-    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
-        self.table.restore(partition, key, value)
+    fn restore(&mut self, partition: usize, _list: u8, rows: &Block) -> Option<()> {
+        self.table.restore(partition, rows)
     }
 }
 

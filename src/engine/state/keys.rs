@@ -6,18 +6,17 @@
 
 use super::arena::{Arena, Wanted};
 use super::codec;
+use super::hash;
 use super::index::HashIndex;
 use super::slots::Slots;
+use crate::checkpoint::{Block, Columns};
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
 use crate::engine::eval::access::{self, Cells, number_series};
 use crate::types::DataType;
-use ahash::RandomState;
 use polars::prelude::{self as pl, PlSmallStr, Series};
 use polars_arrow::array::MutableBinaryViewArray;
 use polars_arrow::bitmap::{Bitmap, BitmapBuilder};
-use std::hash::{BuildHasher, Hasher};
-use std::sync::LazyLock;
 
 /// How the keys of one table are kept; follows from their types.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,9 +39,6 @@ pub enum KeyBatch {
     Rows { rows: codec::Rows, hashes: Vec<u32> },
 }
 
-/// Hashes are the same in every run, so that partitions are.
-static HASH: LazyLock<RandomState> = LazyLock::new(|| RandomState::with_seeds(0x65, 0x64, 0x64, 0x79));
-
 const NULL_HASH: u32 = 0x9E37_79B9;
 
 /// The upper half: what chooses the partition stands above what the table uses.
@@ -53,9 +49,7 @@ fn half(hash: u64) -> u32 {
 
 #[inline]
 fn hash_bytes(bytes: &[u8]) -> u32 {
-    let mut hasher = HASH.build_hasher();
-    hasher.write(bytes);
-    half(hasher.finish())
+    half(hash::bytes(bytes))
 }
 
 impl KeyKind {
@@ -78,7 +72,7 @@ impl KeyKind {
             KeyKind::Integer(_) => {
                 let values = columns[0].cast(&pl::DataType::Int64)?;
                 let numbers = access::numbers::<i64>(&values)?;
-                let mut hashes: Vec<u32> = numbers.values.iter().map(|v| half(HASH.hash_one(*v))).collect();
+                let mut hashes: Vec<u32> = numbers.values.iter().map(|v| half(hash::number(*v))).collect();
                 mark_nulls(&mut hashes, numbers.validity);
                 KeyBatch::Integer { values, hashes }
             }
@@ -329,7 +323,7 @@ impl Keys {
     fn hash_of(&self, slot: u32) -> u32 {
         match &self.store {
             Store::Global => 0,
-            Store::Integers(keys) => half(HASH.hash_one(keys[slot as usize])),
+            Store::Integers(keys) => half(hash::number(keys[slot as usize])),
             store => hash_bytes(store.get(slot)),
         }
     }
@@ -361,16 +355,42 @@ impl Keys {
             (_, [0]) => Some(self.upsert_null()),
             (Store::Integers(_), [1, key @ ..]) => {
                 let key = (u64::from_be_bytes(key.try_into().ok()?) ^ (1 << 63)) as i64;
-                Some(self.upsert_integer(key, half(HASH.hash_one(key))))
+                Some(self.upsert_integer(key, half(hash::number(key))))
             }
             (Store::Bytes(_) | Store::Wide(_), [1, key @ ..]) => Some(self.upsert_bytes(key, hash_bytes(key))),
             _ => None,
         }
     }
 
-    /// A number that is the same wherever keys hash the same.
-    pub fn fingerprint() -> u64 {
-        HASH.hash_one(42i64) ^ u64::from(hash_bytes(b"eddyline")).rotate_left(1)
+    /// Appends the keys of those slots as columns: which are not NULL, and the keys. Without keys there are none.
+    pub fn write_columns(&self, slots: &[u32], out: &mut Block) {
+        if !matches!(self.store, Store::Global) {
+            out.numbers(slots.iter().map(|slot| i64::from(self.null != Some(*slot))));
+        }
+        match &self.store {
+            Store::Global => {}
+            Store::Integers(keys) => out.numbers(slots.iter().map(|slot| keys[*slot as usize])),
+            store => out.bytes(slots.iter().map(|slot| store.get(*slot))),
+        }
+    }
+
+    /// Puts keys in that `write_columns` gave: the slot of each, and whether it is new. `None` for columns of another kind.
+    pub fn insert_columns(&mut self, columns: &mut Columns<'_>) -> Option<Vec<(u32, bool)>> {
+        if matches!(self.store, Store::Global) {
+            return Some(vec![(0, false); columns.rows()]);
+        }
+        let valid = columns.numbers()?;
+        let mut slots = Vec::with_capacity(valid.len());
+        if matches!(self.store, Store::Integers(_)) {
+            for (key, valid) in columns.numbers()?.iter().zip(valid) {
+                slots.push(if *valid == 0 { self.upsert_null() } else { self.upsert_integer(*key, half(hash::number(*key))) });
+            }
+        } else {
+            for (key, valid) in columns.bytes()?.zip(valid) {
+                slots.push(if *valid == 0 { self.upsert_null() } else { self.upsert_bytes(key, hash_bytes(key)) });
+            }
+        }
+        Some(slots)
     }
 
     /// The keys of those slots as columns.

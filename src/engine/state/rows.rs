@@ -6,7 +6,8 @@
 use super::arena::Arena;
 use super::codec;
 use super::slots::Slots;
-use super::stored::{self, Stored};
+use super::stored::Stored;
+use crate::checkpoint::{Block, Columns};
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
 use crate::engine::eval::access::{self, Cells, flag_series, number_series};
@@ -158,22 +159,21 @@ impl RowStore {
         }
     }
 
-    /// Appends the row in a slot as bytes, exactly.
-    pub fn write_row(&self, slot: u32, out: &mut Vec<u8>) {
-        self.columns.iter().for_each(|c| c.write(slot as usize, out));
+    /// Appends the rows in those slots as columns, exactly.
+    pub fn write_columns(&self, slots: &[u32], out: &mut Block) {
+        self.columns.iter().for_each(|column| column.write(slots, out));
     }
 
-    /// Takes a row that `write_row` gave off the front of bytes and keeps it; its slot. `None` for bytes of other columns.
-    pub fn put_row(&mut self, bytes: &mut &[u8]) -> Option<u32> {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots += 1;
-            self.slots - 1
-        });
-        let total = self.slots as usize;
+    /// Takes rows that `write_columns` gave into an empty store, or behind those that came so before; their slots.
+    /// `None` for columns of another kind.
+    pub fn read_columns(&mut self, columns: &mut Columns<'_>) -> Option<Vec<u32>> {
+        let first = self.slots;
+        self.slots += columns.rows() as u32;
+        let slots: Vec<u32> = (first..self.slots).collect();
         for column in &mut self.columns {
-            column.read(slot as usize, total, bytes)?;
+            column.read(&slots, columns)?;
         }
-        Some(slot)
+        Some(slots)
     }
 
     /// Bytes of memory in use.
@@ -223,50 +223,37 @@ impl Column {
         Ok(())
     }
 
-    fn write(&self, slot: usize, out: &mut Vec<u8>) {
-        let valid = self.valid.as_ref().is_none_or(|v| v[slot]);
-        valid.put(out);
-        if !valid {
-            return;
-        }
+    /// Which are not NULL, and the values.
+    fn write(&self, slots: &[u32], out: &mut Block) {
+        let valid = |slot: &u32| self.valid.as_ref().is_none_or(|valid| valid[*slot as usize]);
+        out.numbers(slots.iter().map(|slot| i64::from(valid(slot))));
         each_width!(&self.values,
-            values, T => <T as Stored>::put(&values[slot], out),
-            flags => flags[slot].put(out),
-            (arena, _form) => stored::put_bytes(arena.get(slot as u32), out)
+            values, T => <T as Stored>::put_all(slots.iter().map(|slot| &values[*slot as usize]), out),
+            flags => bool::put_all(slots.iter().map(|slot| &flags[*slot as usize]), out),
+            (arena, _form) => out.bytes(slots.iter().map(|slot| arena.get(*slot)))
         );
     }
 
-    fn read(&mut self, slot: usize, total: usize, bytes: &mut &[u8]) -> Option<()> {
-        let is_valid = bool::take(bytes)?;
-        if self.valid.is_none() && !is_valid {
+    fn read(&mut self, slots: &[u32], columns: &mut Columns<'_>) -> Option<()> {
+        let total = slots.last().map_or(0, |last| *last as usize + 1);
+        let valid = columns.numbers()?;
+        if self.valid.is_none() && valid.contains(&0) {
             self.valid = Some(Slots::default());
         }
-        if let Some(valid) = &mut self.valid {
-            valid.grow(total, &true);
-            valid[slot] = is_valid;
+        if let Some(all) = &mut self.valid {
+            all.grow(total, &true);
+            slots.iter().zip(valid).for_each(|(slot, valid)| all[*slot as usize] = *valid != 0);
         }
         each_width!(&mut self.values,
             values, T => {
                 values.grow(total, &T::default());
-                if is_valid {
-                    values[slot] = T::take(bytes)?;
-                }
+                slots.iter().zip(<T as Stored>::take_all(columns)?).for_each(|(slot, value)| values[*slot as usize] = value);
             },
             flags => {
                 flags.grow(total, &false);
-                if is_valid {
-                    flags[slot] = bool::take(bytes)?;
-                }
+                slots.iter().zip(bool::take_all(columns)?).for_each(|(slot, flag)| flags[*slot as usize] = flag);
             },
-            (arena, form) => {
-                // In the coded form NULL is a cell like any other.
-                let cell: &[u8] = match (is_valid, form) {
-                    (true, _) => stored::take_bytes(bytes)?,
-                    (false, Form::Coded(_)) => &[0],
-                    (false, _) => &[],
-                };
-                arena.put(slot as u32, cell);
-            }
+            (arena, _form) => slots.iter().zip(columns.bytes()?).for_each(|(slot, cell)| arena.put(*slot, cell))
         );
         Some(())
     }
@@ -357,11 +344,11 @@ mod tests {
             assert_eq!(values, [row(3)[i].clone(), row(5)[i].clone(), Value::Null], "{data_type}");
         }
         let mut restored = RowStore::new(&types);
-        let mut bytes = Vec::new();
-        order.iter().for_each(|slot| store.write_row(*slot, &mut bytes));
-        let mut rest = &bytes[..];
-        let slots: Vec<u32> = order.iter().map(|_| restored.put_row(&mut rest).unwrap()).collect();
-        assert!(rest.is_empty());
+        let mut rows = Block::new(order.len());
+        store.write_columns(&order, &mut rows);
+        let mut columns = rows.reader();
+        let slots = restored.read_columns(&mut columns).unwrap();
+        assert!(columns.is_done());
         for (i, data_type) in types.iter().enumerate() {
             let [a, b] = [(&store, &order[..]), (&restored, &slots[..])].map(|(s, at)| s.gather(i, at).unwrap());
             (0..3).for_each(|row| assert_eq!(value_at(&a, row, data_type), value_at(&b, row, data_type), "{data_type}"));

@@ -9,12 +9,12 @@
 //! touches or overlaps becomes one session. Until `commit`, the lists of touched keys and the states of touched
 //! sessions have copies.
 
-use super::accumulator::{Accumulator, Aggregate, Updates};
+use super::accumulator::{self, Accumulator, Aggregate, Updates};
 use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
-use super::stored::{self, Stored};
 use super::{Emit, TableStats};
-use crate::checkpoint::Changes;
+use crate::checkpoint::block::LOT;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, number_series};
 use crate::engine::pool::Pool;
@@ -189,29 +189,32 @@ impl SessionTable {
     }
 
     /// What the batch at hand changes in a partition, closed sessions included: by key and start.
-    pub fn changes(&self, partition: usize, out: &mut Changes) {
+    pub fn changes(&self, partition: usize, out: &mut Changes<'_>) {
         let p = &self.partitions[partition];
         let closing: HashSet<u32> = p.batch.closing.iter().map(|(_, s)| s.slot).collect();
+        let (mut gone, mut there) = (Vec::new(), Vec::new());
         for Before { key, from, count, sessions } in &p.batch.before {
             let after = &p.sessions[*key as usize][*from..from + count];
-            let gone = sessions.iter().filter(|s| after.binary_search_by_key(&s.start, |a| a.start).is_err());
-            gone.for_each(|s| out.remove(|bytes| p.write_key(*key, s.start, bytes)));
-            after.iter().filter(|s| !closing.contains(&s.slot)).for_each(|s| p.put(*key, *s, out));
+            let left = sessions.iter().filter(|s| after.binary_search_by_key(&s.start, |a| a.start).is_err());
+            gone.extend(left.map(|s| (*key, *s)));
+            there.extend(after.iter().filter(|s| !closing.contains(&s.slot)).map(|s| (*key, *s)));
         }
-        p.batch.closing.iter().for_each(|(key, s)| out.remove(|bytes| p.write_key(*key, s.start, bytes)));
+        gone.extend_from_slice(&p.batch.closing);
+        p.put(&there, out);
+        for lot in gone.chunks(LOT) {
+            out.remove(0, &p.names(lot));
+        }
     }
 
     /// Every session of a partition.
-    pub fn contents(&self, partition: usize, out: &mut Changes) {
+    pub fn contents(&self, partition: usize, out: &mut Changes<'_>) {
         let p = &self.partitions[partition];
-        for (key, list) in (0..).zip(&p.sessions) {
-            list.iter().for_each(|s| p.put(key, *s, out));
-        }
+        p.put(&p.all().collect::<Vec<_>>(), out);
     }
 
-    /// Takes a session that `changes` or `contents` gave; `None` for bytes of another kind.
-    pub fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
-        self.partitions.get_mut(partition)?.restore(key, value)
+    /// Takes sessions that `changes` or `contents` gave; `None` for columns of another kind.
+    pub fn restore(&mut self, partition: usize, rows: &Block) -> Option<()> {
+        self.partitions.get_mut(partition)?.restore(rows)
     }
 
     /// Figures of the batch, with closed sessions counted as gone.
@@ -242,40 +245,47 @@ impl Partition {
         })
     }
 
-    /// The key's bytes with their length, then the start.
-    fn write_key(&self, key: u32, start: i64, out: &mut Vec<u8>) {
-        let mut bytes = Vec::new();
-        self.keys.write_key(key, &mut bytes);
-        stored::put_bytes(&bytes, out);
-        out.extend_from_slice(&((start as u64) ^ (1 << 63)).to_be_bytes());
+    /// What sessions go by in a checkpoint: key and start.
+    fn names(&self, sessions: &[(u32, Session)]) -> Block {
+        let mut rows = Block::new(sessions.len());
+        self.keys.write_columns(&sessions.iter().map(|(key, _)| *key).collect::<Vec<_>>(), &mut rows);
+        rows.numbers(sessions.iter().map(|(_, session)| session.start));
+        rows
     }
 
-    fn put(&self, key: u32, session: Session, out: &mut Changes) {
-        out.put(|bytes, value| {
-            self.write_key(key, session.start, bytes);
-            session.end.put(value);
-            self.accumulators.iter().for_each(|a| a.encode(session.slot, value));
-        });
+    fn put(&self, sessions: &[(u32, Session)], out: &mut Changes<'_>) {
+        for lot in sessions.chunks(accumulator::lot(&self.accumulators)) {
+            let mut rows = self.names(lot);
+            let keys = rows.columns();
+            rows.numbers(lot.iter().map(|(_, session)| session.end));
+            let slots: Vec<u32> = lot.iter().map(|(_, session)| session.slot).collect();
+            self.accumulators.iter().for_each(|a| a.write_columns(&slots, &mut rows));
+            out.put(0, keys, &rows);
+        }
     }
 
-    fn restore(&mut self, mut bytes: &[u8], mut value: &[u8]) -> Option<()> {
-        let (key, _) = self.keys.insert_key(stored::take_bytes(&mut bytes)?)?;
-        let start = (u64::from_be_bytes(bytes.try_into().ok()?) ^ (1 << 63)) as i64;
-        let end = i64::take(&mut value)?;
-        self.sessions.resize_with(self.sessions.len().max(key as usize + 1), Vec::new);
-        self.owners.push((key, end));
-        let slot = self.owners.len() as u32 - 1;
+    fn restore(&mut self, rows: &Block) -> Option<()> {
+        let mut columns = rows.reader();
+        let keys = self.keys.insert_columns(&mut columns)?;
+        let (starts, ends) = (columns.numbers()?, columns.numbers()?);
+        self.sessions.resize_with(self.sessions.len().max(self.keys.slots()), Vec::new);
+        let first = self.owners.len() as u32;
+        self.owners.extend(keys.iter().zip(ends).map(|((key, _), end)| (*key, *end)));
+        let slots: Vec<u32> = (first..self.owners.len() as u32).collect();
         for accumulator in &mut self.accumulators {
-            accumulator.grow(slot as usize + 1);
-            accumulator.decode(slot, &mut value)?;
+            accumulator.grow(self.owners.len());
+            accumulator.read_columns(&slots, &mut columns)?;
         }
-        let list = &mut self.sessions[key as usize];
-        list.insert(list.partition_point(|s| s.start < start), Session { start, end, slot });
-        self.live += 1;
+        for (at, ((key, _), slot)) in keys.iter().zip(&slots).enumerate() {
+            let (start, end) = (starts[at], ends[at]);
+            let list = &mut self.sessions[*key as usize];
+            list.insert(list.partition_point(|s| s.start < start), Session { start, end, slot: *slot });
+        }
+        self.live += slots.len();
         if let Some(index) = &mut self.expiry {
-            index.extend(std::iter::once((end, slot)));
+            index.extend(ends.iter().copied().zip(slots));
         }
-        value.is_empty().then_some(())
+        columns.is_done().then_some(())
     }
 
     fn update(&mut self, index: usize, batches: &[SessionRows]) -> Result<(), EngineError> {

@@ -4,6 +4,7 @@
 //! that -0.0 and the payload of a NaN come back. Nothing here says what it is: reader and writer agree on the
 //! type. Bytes that were cut or that are of another type give `None`, never a panic.
 
+use crate::checkpoint::{Block, Columns};
 use crate::types::Value;
 use std::sync::Arc;
 
@@ -13,6 +14,20 @@ pub trait Stored: Sized {
     fn put(&self, out: &mut Vec<u8>);
     /// Takes them off the front again.
     fn take(bytes: &mut &[u8]) -> Option<Self>;
+
+    /// Appends many as columns.
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block)
+    where
+        Self: 'a,
+    {
+        out.bytes_by(all, |one, bytes| one.put(bytes));
+    }
+
+    /// Takes those columns again.
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+        let whole = |mut bytes: &[u8]| Self::take(&mut bytes).filter(|_| bytes.is_empty());
+        columns.bytes()?.map(whole).collect()
+    }
 }
 
 /// Implements [`Stored`] for a struct by its fields, in order.
@@ -26,6 +41,15 @@ macro_rules! stored {
             fn take(bytes: &mut &[u8]) -> Option<Self> {
                 $(let $field = $crate::engine::state::stored::Stored::take(bytes)?;)+
                 Some(Self { $($field),+ })
+            }
+
+            fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut $crate::checkpoint::Block) {
+                $($crate::engine::state::stored::Stored::put_all(all.clone().map(|one| &one.$field), out);)+
+            }
+
+            fn take_all(columns: &mut $crate::checkpoint::Columns<'_>) -> Option<Vec<Self>> {
+                $(let mut $field = $crate::engine::state::stored::Stored::take_all(columns)?.into_iter();)+
+                (0..columns.rows()).map(|_| Some(Self { $($field: $field.next()?),+ })).collect()
             }
         }
     };
@@ -91,6 +115,14 @@ macro_rules! signed {
                 let number = take_varint(bytes)?;
                 <$type>::try_from((number >> 1) as i64 ^ -((number & 1) as i64)).ok()
             }
+
+            fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+                out.numbers(all.map(|one| i64::from(*one)));
+            }
+
+            fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+                columns.numbers()?.iter().map(|number| <$type>::try_from(*number).ok()).collect()
+            }
         })+
     };
 }
@@ -107,6 +139,14 @@ macro_rules! unsigned {
             #[inline]
             fn take(bytes: &mut &[u8]) -> Option<Self> {
                 <$type>::try_from(take_varint(bytes)?).ok()
+            }
+
+            fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+                out.numbers(all.map(|one| (*one as u64).cast_signed()));
+            }
+
+            fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+                columns.numbers()?.iter().map(|number| <$type>::try_from(number.cast_unsigned()).ok()).collect()
             }
         })+
     };
@@ -136,6 +176,16 @@ impl Stored for i128 {
         let number = u128::from(high) << 64 | u128::from(low);
         Some((number >> 1) as i128 ^ -((number & 1) as i128))
     }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+        out.numbers(all.clone().map(|one| (*one >> 64) as i64));
+        out.numbers(all.map(|one| *one as i64));
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+        let (high, low) = (columns.numbers()?, columns.numbers()?);
+        Some(high.iter().zip(low).map(|(high, low)| i128::from(*high) << 64 | i128::from(low.cast_unsigned())).collect())
+    }
 }
 
 impl Stored for bool {
@@ -150,6 +200,14 @@ impl Stored for bool {
             _ => None,
         }
     }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+        out.numbers(all.map(|one| i64::from(*one)));
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+        columns.numbers()?.iter().map(|number| matches!(number, 0 | 1).then_some(*number == 1)).collect()
+    }
 }
 
 impl Stored for f64 {
@@ -160,6 +218,14 @@ impl Stored for f64 {
     fn take(bytes: &mut &[u8]) -> Option<f64> {
         take_array(bytes).map(|b| f64::from_bits(u64::from_le_bytes(b)))
     }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+        out.numbers(all.map(|one| one.to_bits().cast_signed()));
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+        Some(columns.numbers()?.iter().map(|number| f64::from_bits(number.cast_unsigned())).collect())
+    }
 }
 
 impl Stored for f32 {
@@ -169,6 +235,14 @@ impl Stored for f32 {
 
     fn take(bytes: &mut &[u8]) -> Option<f32> {
         take_array(bytes).map(|b| f32::from_bits(u32::from_le_bytes(b)))
+    }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+        out.numbers(all.map(|one| i64::from(one.to_bits())));
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+        columns.numbers()?.iter().map(|number| u32::try_from(*number).ok().map(f32::from_bits)).collect()
     }
 }
 
@@ -202,7 +276,7 @@ impl Stored for Arc<[u8]> {
     }
 }
 
-impl<T: Stored> Stored for Option<T> {
+impl<T: Stored + Default> Stored for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.is_some().put(out);
         if let Some(value) = self {
@@ -212,6 +286,20 @@ impl<T: Stored> Stored for Option<T> {
 
     fn take(bytes: &mut &[u8]) -> Option<Option<T>> {
         if bool::take(bytes)? { T::take(bytes).map(Some) } else { Some(None) }
+    }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block)
+    where
+        Self: 'a,
+    {
+        let nothing = T::default();
+        out.numbers(all.clone().map(|one| i64::from(one.is_some())));
+        T::put_all(all.map(|one| one.as_ref().unwrap_or(&nothing)), out);
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+        let some = columns.numbers()?;
+        Some(T::take_all(columns)?.into_iter().zip(some).map(|(one, some)| (*some != 0).then_some(one)).collect())
     }
 }
 
@@ -240,6 +328,19 @@ impl<A: Stored, B: Stored> Stored for (A, B) {
 
     fn take(bytes: &mut &[u8]) -> Option<(A, B)> {
         Some((A::take(bytes)?, B::take(bytes)?))
+    }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block)
+    where
+        Self: 'a,
+    {
+        A::put_all(all.clone().map(|one| &one.0), out);
+        B::put_all(all.map(|one| &one.1), out);
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Self>> {
+        let a = A::take_all(columns)?;
+        Some(a.into_iter().zip(B::take_all(columns)?).collect())
     }
 }
 

@@ -10,19 +10,20 @@
 //! either `commit` or `rollback`. Until then removed groups are only marked and changed ones have a copy of their states, so that work follows
 //! the batch and never the size of the state.
 
-use super::accumulator::{Accumulator, Aggregate, Updates};
+use super::accumulator::{self, Accumulator, Aggregate, Updates};
 use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
 use super::slots::Slots;
-use super::stored::Stored;
 use super::windows::WindowCounts;
-use crate::checkpoint::Changes;
+use crate::checkpoint::block::LOT;
+use crate::checkpoint::{Block, Changes, Columns};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Cells};
 use crate::engine::pool::Pool;
 use crate::progress::StateOperatorProgress;
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 /// One frame's rows, ready to go into a table: everything that needs no state is done.
@@ -62,6 +63,8 @@ pub struct Listed {
 
 /// Rows up to which the calling thread does the work: handing it over costs tens of microseconds.
 const SMALL: usize = 4096;
+/// In a checkpoint, the time of a key that never goes.
+const NEVER: i64 = i64::MAX;
 
 /// A partitioned table of groups.
 pub struct StateTable {
@@ -121,6 +124,8 @@ struct Partition {
     closing: Vec<(i64, u32)>,
     /// How many of them came from the index.
     popped: usize,
+    /// Up to which time they close.
+    until: Option<i64>,
 }
 
 /// Copies of the states of `kept[from..until]`, an accumulator after the other.
@@ -249,71 +254,76 @@ impl StateTable {
     }
 
     /// What the batch at hand changes in a partition, closed groups included.
-    pub fn changes(&self, partition: usize, out: &mut Changes) {
+    pub fn changes(&self, partition: usize, out: &mut Changes<'_>) {
         let p = &self.partitions[partition];
-        let closing: HashSet<u32> = p.closing.iter().map(|(_, slot)| *slot).collect();
-        p.changed.iter().filter(|slot| !closing.contains(slot)).for_each(|slot| p.put(*slot, out));
-        closing.iter().for_each(|slot| out.remove(|key| p.keys.write_key(*slot, key)));
+        let closing: Vec<u32> = p.closing.iter().map(|(_, slot)| *slot).collect();
+        let changed = p.changed_in_order();
+        if closing.is_empty() {
+            p.put(&changed, out);
+        } else {
+            let gone: HashSet<u32, ahash::RandomState> = closing.iter().copied().collect();
+            p.put(&changed.iter().copied().filter(|slot| !gone.contains(slot)).collect::<Vec<_>>(), out);
+        }
+        for slots in closing.chunks(LOT) {
+            let mut keys = Block::new(slots.len());
+            p.keys.write_columns(slots, &mut keys);
+            out.remove(0, &keys);
+        }
     }
 
     /// What a batch of [`StateTable::upsert_new`] calls changes in a partition: new keys, each with its time.
-    pub fn new_keys(&self, partition: usize, out: &mut Changes) {
+    pub fn new_keys(&self, partition: usize, out: &mut Changes<'_>) {
         let p = &self.partitions[partition];
-        let closing: HashSet<u32> = p.closing.iter().map(|(_, slot)| *slot).collect();
-        for (at, slot) in p.fresh.iter().enumerate().filter(|(_, slot)| !closing.contains(slot)) {
-            let time = p.fresh_times.get(at).copied().flatten();
-            out.put(|key, value| {
-                p.keys.write_key(*slot, key);
-                time.put(value);
-            });
+        let times = p.expiry.is_some().then_some(&p.fresh_times[..]);
+        match times.zip(p.until) {
+            None => p.add_keys(&p.fresh, times, out),
+            Some((times, until)) => {
+                let stays = |(_, time): &(&u32, &Option<i64>)| time.is_none_or(|t| t > until);
+                let (slots, times): (Vec<u32>, Vec<Option<i64>>) = p.fresh.iter().zip(times).filter(stays).unzip();
+                p.add_keys(&slots, Some(&times), out);
+                if !p.closing.is_empty() {
+                    out.remove_until(0, until);
+                }
+            }
         }
-        closing.iter().for_each(|slot| out.remove(|key| p.keys.write_key(*slot, key)));
     }
 
     /// Every key of a partition with its time.
-    pub fn all_keys(&self, partition: usize, out: &mut Changes) {
+    pub fn all_keys(&self, partition: usize, out: &mut Changes<'_>) {
         let p = &self.partitions[partition];
-        let slots: Vec<u32> = (0..p.stamps.len() as u32).filter(|slot| p.stamps[*slot as usize] != 0).collect();
-        for (slot, time) in slots.iter().zip(p.times(&slots)) {
-            out.put(|key, value| {
-                p.keys.write_key(*slot, key);
-                time.put(value);
-            });
-        }
+        let slots = p.live_slots();
+        p.add_keys(&slots, p.expiry.is_some().then(|| p.times(&slots)).as_deref(), out);
     }
 
-    /// Takes a key that `new_keys` or `all_keys` gave; `None` for bytes of another kind.
-    pub fn restore_key(&mut self, partition: usize, key: &[u8], mut value: &[u8]) -> Option<()> {
-        self.restore(partition, key, &[])?;
-        let time = <Option<i64> as Stored>::take(&mut value)?;
-        let p = &mut self.partitions[partition];
-        let (slot, _) = p.keys.insert_key(key)?;
-        if let (Some(heap), Some(time)) = (&mut p.expiry, time) {
-            heap.extend(std::iter::once((time, slot)));
+    /// Takes keys that `new_keys` or `all_keys` gave; `None` for columns of another kind.
+    pub fn restore_keys(&mut self, partition: usize, rows: &Block) -> Option<()> {
+        let p = self.partitions.get_mut(partition)?;
+        let mut columns = rows.reader();
+        let times = if p.expiry.is_some() { Some(columns.numbers()?) } else { None };
+        let slots = p.insert(&mut columns)?;
+        if let (Some(heap), Some(times)) = (&mut p.expiry, times) {
+            heap.extend(times.iter().zip(slots).filter(|(time, _)| **time != NEVER).map(|(time, slot)| (*time, slot)));
         }
-        value.is_empty().then_some(())
+        columns.is_done().then_some(())
     }
 
     /// Every group of a partition.
-    pub fn contents(&self, partition: usize, out: &mut Changes) {
+    pub fn contents(&self, partition: usize, out: &mut Changes<'_>) {
         let p = &self.partitions[partition];
-        (0..p.stamps.len() as u32).filter(|slot| p.stamps[*slot as usize] != 0).for_each(|slot| p.put(slot, out));
+        p.put(&p.live_slots(), out);
     }
 
-    /// Takes a group that `changes` or `contents` gave; `None` for bytes of another kind.
-    pub fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
+    /// Takes groups that `changes` or `contents` gave; `None` for columns of another kind.
+    pub fn restore(&mut self, partition: usize, rows: &Block) -> Option<()> {
         let p = self.partitions.get_mut(partition)?;
-        let (slot, new) = p.keys.insert_key(key)?;
-        let at = slot as usize;
-        p.stamps.grow(at + 1, &0);
-        p.stamps[at] = p.stamp;
-        p.live += usize::from(new);
-        let mut rest = value;
+        let mut columns = rows.reader();
+        let slots = p.insert(&mut columns)?;
+        let room = p.stamps.len();
         for accumulator in &mut p.accumulators {
-            accumulator.grow(at + 1);
-            accumulator.decode(slot, &mut rest)?;
+            accumulator.grow(room);
+            accumulator.read_columns(&slots, &mut columns)?;
         }
-        rest.is_empty().then_some(())
+        columns.is_done().then_some(())
     }
 
     /// All groups are back; `expiry` gives from key columns when each closes.
@@ -357,6 +367,7 @@ impl Partition {
             saved: Vec::new(),
             closing: Vec::new(),
             popped: 0,
+            until: None,
         };
         if *kind == KeyKind::Global {
             partition.stamps.put(0, 1, &0);
@@ -366,11 +377,49 @@ impl Partition {
         Ok(partition)
     }
 
-    fn put(&self, slot: u32, out: &mut Changes) {
-        out.put(|key, value| {
-            self.keys.write_key(slot, key);
-            self.accumulators.iter().for_each(|a| a.encode(slot, value));
-        });
+    /// The slots that the batch touched: where they are many, in order, which memory likes better.
+    fn changed_in_order(&self) -> Cow<'_, [u32]> {
+        if self.changed.len() < LOT || self.changed.len() * 16 < self.stamps.len() {
+            return Cow::Borrowed(&self.changed);
+        }
+        Cow::Owned(self.stamps.iter().enumerate().filter(|(_, stamp)| **stamp == self.stamp).map(|(slot, _)| slot as u32).collect())
+    }
+
+    fn live_slots(&self) -> Vec<u32> {
+        self.stamps.iter().enumerate().filter(|(_, stamp)| **stamp != 0).map(|(slot, _)| slot as u32).collect()
+    }
+
+    /// Groups with their states.
+    fn put(&self, slots: &[u32], out: &mut Changes<'_>) {
+        for slots in slots.chunks(accumulator::lot(&self.accumulators)) {
+            let mut rows = Block::new(slots.len());
+            self.keys.write_columns(slots, &mut rows);
+            let keys = rows.columns();
+            self.accumulators.iter().for_each(|a| a.write_columns(slots, &mut rows));
+            out.put(0, keys, &rows);
+        }
+    }
+
+    /// Keys behind the times at which they go, where they do.
+    fn add_keys(&self, slots: &[u32], times: Option<&[Option<i64>]>, out: &mut Changes<'_>) {
+        for (at, slots) in slots.chunks(LOT).enumerate() {
+            let mut rows = Block::new(slots.len());
+            if let Some(times) = times {
+                rows.numbers(times[at * LOT..][..slots.len()].iter().map(|time| time.unwrap_or(NEVER)));
+            }
+            self.keys.write_columns(slots, &mut rows);
+            out.add(0, times.map(|_| 0), &rows);
+        }
+    }
+
+    /// Puts keys in that a checkpoint has; their slots.
+    fn insert(&mut self, columns: &mut Columns<'_>) -> Option<Vec<u32>> {
+        let found = self.keys.insert_columns(columns)?;
+        self.stamps.grow(self.keys.slots().max(self.stamps.len()), &0);
+        let (stamps, stamp) = (&mut self.stamps, self.stamp);
+        self.live += found.iter().filter(|(_, new)| *new).count();
+        found.iter().for_each(|(slot, _)| stamps[*slot as usize] = stamp);
+        Some(found.into_iter().map(|(slot, _)| slot).collect())
     }
 
     fn begin(&mut self, global: bool) {
@@ -393,6 +442,7 @@ impl Partition {
         self.saved.clear();
         self.closing.clear();
         self.popped = 0;
+        self.until = None;
     }
 
     fn update(&mut self, index: usize, batches: &[Prepared], undo: bool) -> Result<(), EngineError> {
@@ -471,6 +521,7 @@ impl Partition {
     fn close(&mut self, until: i64) {
         let Some(index) = &mut self.expiry else { return };
         self.closing = index.pop_until(until);
+        self.until = Some(until);
         self.popped = self.closing.len();
         self.closing.extend(self.pending.extract_if(.., |(time, _)| *time <= until));
         if let Some(windows) = &mut self.windows {

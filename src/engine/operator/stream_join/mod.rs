@@ -14,7 +14,7 @@ mod partition;
 use self::partition::Partition;
 use super::late::{EventTime, LateNote, in_time};
 use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, waves};
-use crate::checkpoint::Changes;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::columns::{null_series, repeated, series_of};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
@@ -197,16 +197,16 @@ impl Kept for StreamJoin {
         self.partitions.len()
     }
 
-    fn changes(&self, partition: usize, out: &mut Changes) {
+    fn changes(&self, partition: usize, out: &mut Changes<'_>) {
         self.partitions[partition].changes(out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes) {
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
         self.partitions[partition].contents(out);
     }
 
-    fn restore(&mut self, partition: usize, key: &[u8], value: &[u8]) -> Option<()> {
-        self.partitions.get_mut(partition)?.restore(key, value)
+    fn restore(&mut self, partition: usize, list: u8, rows: &Block) -> Option<()> {
+        self.partitions.get_mut(partition)?.restore(list, rows)
     }
 }
 

@@ -9,14 +9,14 @@
 //! stay in place, and `rollback` takes out what the batch put in.
 
 use super::{Prepared, Shape};
-use crate::checkpoint::Changes;
+use crate::checkpoint::block::LOT;
+use crate::checkpoint::{Block, Changes};
 use crate::engine::eval::access::{self, Cells, Numbers};
 use crate::engine::operator::BatchContext;
 use crate::engine::state::expiry::ExpiryIndex;
 use crate::engine::state::keys::{KeyKind, Keys};
 use crate::engine::state::rows::RowStore;
 use crate::engine::state::slots::Slots;
-use crate::engine::state::stored::{self, Stored};
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::JoinKind;
 use polars::prelude::{ChunkFilter, IdxCa, PlSmallStr, Series};
@@ -25,13 +25,15 @@ use std::collections::{HashMap, HashSet};
 /// Ends a chain.
 const NONE: u32 = u32::MAX;
 
-/// Kinds of entries in a checkpoint: a row, and that a row found a partner after the batch that brought it.
-const ROW: u8 = 0;
-const MATCHED: u8 = 1;
+/// In a checkpoint, the list of what the left rows are that found a partner after the batch that brought them; that of
+/// the right ones follows. The lists before it are the rows.
+const MATCHED: u8 = 2;
+/// In a checkpoint, the time of a row that never goes.
+const NEVER: i64 = i64::MAX;
 
 /// Pairs are looked at in lots of about this many, so that a key with many rows on both sides takes no more
 /// memory than its result.
-const LOT: usize = 1 << 17;
+const PAIRS: usize = 1 << 17;
 
 /// The rows of one side.
 struct Kept {
@@ -55,6 +57,8 @@ struct Kept {
     added_times: Vec<Option<i64>>,
     first_matched: Vec<u32>,
     expired: Vec<(i64, u32)>,
+    /// Up to which time they expired.
+    until: Option<i64>,
 }
 
 /// What a partition did in a batch.
@@ -93,6 +97,7 @@ impl Kept {
             added_times: Vec::new(),
             first_matched: Vec::new(),
             expired: Vec::new(),
+            until: None,
         }
     }
 
@@ -137,21 +142,28 @@ impl Kept {
         }
     }
 
-    fn write_id(&self, slot: u32, side: usize, kind: u8, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[side as u8, kind]);
-        out.extend_from_slice(&self.ids[slot as usize].to_be_bytes());
+    /// Rows as a checkpoint has them: when each goes, its number and whether it had a partner where somebody asks, key, columns.
+    fn put(&self, keys: &Keys, list: u8, slots: &[u32], times: &[Option<i64>], marks: bool, out: &mut Changes<'_>) {
+        for (slots, times) in slots.chunks(LOT).zip(times.chunks(LOT)) {
+            let mut rows = Block::new(slots.len());
+            if self.expiry.is_some() {
+                rows.numbers(times.iter().map(|time| time.unwrap_or(NEVER)));
+            }
+            if marks {
+                rows.numbers(slots.iter().map(|slot| self.ids[*slot as usize].cast_signed()));
+                rows.numbers(slots.iter().map(|slot| i64::from(self.matched[*slot as usize])));
+            }
+            keys.write_columns(&slots.iter().map(|slot| self.keys[*slot as usize]).collect::<Vec<_>>(), &mut rows);
+            self.rows.write_columns(slots, &mut rows);
+            out.add(list, self.expiry.as_ref().map(|_| 0), &rows);
+        }
     }
 
-    fn put(&self, keys: &Keys, side: usize, slot: u32, time: Option<i64>, out: &mut Changes) {
-        out.put(|id, value| {
-            self.write_id(slot, side, ROW, id);
-            let mut key = Vec::new();
-            keys.write_key(self.keys[slot as usize], &mut key);
-            stored::put_bytes(&key, value);
-            time.put(value);
-            (self.matched.len() > slot as usize && self.matched[slot as usize]).put(value);
-            self.rows.write_row(slot, value);
-        });
+    /// The numbers of some rows.
+    fn numbers(&self, slots: &[u32]) -> Block {
+        let mut rows = Block::new(slots.len());
+        rows.numbers(slots.iter().map(|slot| self.ids[*slot as usize].cast_signed()));
+        rows
     }
 
     /// Takes rows out of their chains; `emptied` learns of keys whose chain on this side ends with that.
@@ -180,6 +192,7 @@ impl Kept {
         self.added_times.clear();
         self.first_matched.clear();
         self.expired.clear();
+        self.until = None;
     }
 }
 
@@ -307,7 +320,7 @@ impl Partition {
         while place < rows.len() {
             let other = &self.sides[1 - batch.side];
             let probes = probes(shape, batch, &other.rows)?;
-            while place < rows.len() && pairs.places.len() < LOT {
+            while place < rows.len() && pairs.places.len() < PAIRS {
                 let row = rows[place];
                 let mut partner = other.heads[keys[place] as usize];
                 while partner != NONE {
@@ -392,6 +405,7 @@ impl Partition {
         let kept = &mut self.sides[side];
         let Some(index) = &mut kept.expiry else { return Ok(()) };
         kept.expired = index.pop_until(until);
+        kept.until = Some(until);
         if shape.preserves(side) {
             let alone: Vec<u32> = kept.expired.iter().map(|(_, slot)| *slot).filter(|slot| !kept.matched[*slot as usize]).collect();
             if !alone.is_empty() {
@@ -458,28 +472,36 @@ impl Partition {
         Ok((columns, times))
     }
 
-    /// What the batch at hand changes. A row is an entry; that it found its first partner later is another one.
-    pub(super) fn changes(&self, out: &mut Changes) {
-        for (side, kept) in self.sides.iter().enumerate() {
-            let expired: HashSet<u32> = kept.expired.iter().map(|(_, slot)| *slot).collect();
-            for (slot, time) in kept.added.iter().zip(&kept.added_times).filter(|(slot, _)| !expired.contains(slot)) {
-                kept.put(&self.keys, side, *slot, *time, out);
+    /// What the batch at hand changes: in one list rows, in another the numbers of those that found their first partner
+    /// later than in the batch that brought them.
+    pub(super) fn changes(&self, out: &mut Changes<'_>) {
+        for (list, kept) in (0u8..).zip(&self.sides) {
+            let Some(until) = kept.until else {
+                kept.put(&self.keys, list, &kept.added, &kept.added_times, self.marks, out);
+                kept.first_matched.chunks(LOT).for_each(|slots| out.put(MATCHED + list, 1, &kept.numbers(slots)));
+                continue;
+            };
+            let stays = |(_, time): &(&u32, &Option<i64>)| time.is_none_or(|t| t > until);
+            let (slots, times): (Vec<u32>, Vec<Option<i64>>) = kept.added.iter().zip(&kept.added_times).filter(stays).unzip();
+            kept.put(&self.keys, list, &slots, &times, self.marks, out);
+            if kept.expired.is_empty() {
+                kept.first_matched.chunks(LOT).for_each(|slots| out.put(MATCHED + list, 1, &kept.numbers(slots)));
+                continue;
             }
-            for slot in kept.first_matched.iter().filter(|slot| !expired.contains(slot)) {
-                out.put(|id, _| kept.write_id(*slot, side, MATCHED, id));
-            }
-            for slot in &expired {
-                out.remove(|id| kept.write_id(*slot, side, ROW, id));
-                if self.marks {
-                    out.remove(|id| kept.write_id(*slot, side, MATCHED, id));
-                }
+            out.remove_until(list, until);
+            if self.marks {
+                let expired: HashSet<u32, ahash::RandomState> = kept.expired.iter().map(|(_, slot)| *slot).collect();
+                let matched: Vec<u32> = kept.first_matched.iter().copied().filter(|slot| !expired.contains(slot)).collect();
+                matched.chunks(LOT).for_each(|slots| out.put(MATCHED + list, 1, &kept.numbers(slots)));
+                let gone: Vec<u32> = kept.expired.iter().map(|(_, slot)| *slot).filter(|slot| kept.matched[*slot as usize]).collect();
+                gone.chunks(LOT).for_each(|slots| out.remove(MATCHED + list, &kept.numbers(slots)));
             }
         }
     }
 
     /// Every row.
-    pub(super) fn contents(&self, out: &mut Changes) {
-        for (side, kept) in self.sides.iter().enumerate() {
+    pub(super) fn contents(&self, out: &mut Changes<'_>) {
+        for (list, kept) in (0u8..).zip(&self.sides) {
             let times: HashMap<u32, i64> = kept.expiry.iter().flat_map(ExpiryIndex::iter).map(|(time, slot)| (slot, time)).collect();
             let mut slots: Vec<u32> = Vec::with_capacity(kept.live);
             for head in kept.heads.iter() {
@@ -490,49 +512,50 @@ impl Partition {
                 }
             }
             slots.sort_unstable_by_key(|slot| kept.ids[*slot as usize]);
-            slots.iter().for_each(|slot| kept.put(&self.keys, side, *slot, times.get(slot).copied(), out));
+            let times: Vec<Option<i64>> = slots.iter().map(|slot| times.get(slot).copied()).collect();
+            kept.put(&self.keys, list, &slots, &times, self.marks, out);
         }
     }
 
-    /// Takes an entry that `changes` or `contents` gave. Entries come in the order of their keys: rows by age, then what
-    /// found a partner.
-    pub(super) fn restore(&mut self, id: &[u8], mut value: &[u8]) -> Option<()> {
-        let ([side, kind], id) = id.split_first_chunk::<2>()?;
-        let id = u64::from_be_bytes(id.try_into().ok()?);
-        let kept = self.sides.get_mut(usize::from(*side))?;
-        if *kind == MATCHED {
-            // Into an empty store rows go by age, so that their slots are in the order of their numbers.
-            let slot = kept.ids.binary_search(&id).ok()?;
-            if slot >= kept.matched.len() {
-                return None;
+    /// Takes rows of a list that `changes` or `contents` gave: by age, and before what says that they found a partner.
+    pub(super) fn restore(&mut self, list: u8, rows: &Block) -> Option<()> {
+        let mut columns = rows.reader();
+        if let Some(side) = list.checked_sub(MATCHED) {
+            let kept = self.sides.get_mut(usize::from(side))?;
+            for id in columns.numbers()? {
+                // Into an empty store rows go by age, so that their slots are in the order of their numbers.
+                let slot = kept.ids.binary_search(&id.cast_unsigned()).ok().filter(|slot| *slot < kept.matched.len())?;
+                kept.matched[slot] = true;
             }
-            kept.matched[slot] = true;
-            return value.is_empty().then_some(());
+            return columns.is_done().then_some(());
         }
-        let (key, _) = self.keys.insert_key(stored::take_bytes(&mut value)?)?;
-        let time = <Option<i64> as Stored>::take(&mut value)?;
-        let matched = bool::take(&mut value)?;
-        let slots = self.keys.slots();
-        self.sides.iter_mut().for_each(|s| s.heads.grow(slots.max(s.heads.len()), &NONE));
-        let kept = &mut self.sides[usize::from(*side)];
-        let slot = kept.rows.put_row(&mut value)?;
+        let kept = self.sides.get_mut(usize::from(list))?;
+        let times = if kept.expiry.is_some() { Some(columns.numbers()?) } else { None };
+        let marks = if self.marks { Some((columns.numbers()?, columns.numbers()?)) } else { None };
+        let keys = self.keys.insert_columns(&mut columns)?;
+        let known = self.keys.slots();
+        self.sides.iter_mut().for_each(|s| s.heads.grow(known.max(s.heads.len()), &NONE));
+        let kept = &mut self.sides[usize::from(list)];
+        let slots = kept.rows.read_columns(&mut columns)?;
         let total = kept.rows.slots();
         for list in [&mut kept.keys, &mut kept.next, &mut kept.previous] {
             list.grow(total, &NONE);
         }
-        kept.ids.resize(total, 0);
-        kept.ids[slot as usize] = id;
-        kept.next_id = kept.next_id.max(id + 1);
-        kept.link(slot, key);
-        if self.marks {
-            kept.matched.grow(total, &false);
-            kept.matched[slot as usize] = matched;
+        match marks {
+            Some((ids, matched)) => {
+                kept.ids.extend(ids.iter().map(|id| id.cast_unsigned()));
+                kept.matched.grow(total, &false);
+                slots.iter().zip(matched).for_each(|(slot, matched)| kept.matched[*slot as usize] = *matched != 0);
+            }
+            None => kept.ids.extend(kept.next_id..kept.next_id + slots.len() as u64),
         }
-        if let (Some(index), Some(time)) = (&mut kept.expiry, time) {
-            index.extend(std::iter::once((time, slot)));
+        kept.next_id = kept.ids.last().map_or(kept.next_id, |last| kept.next_id.max(last + 1));
+        slots.iter().zip(&keys).for_each(|(slot, (key, _))| kept.link(*slot, *key));
+        kept.live += slots.len();
+        if let (Some(index), Some(times)) = (&mut kept.expiry, times) {
+            index.extend(times.iter().zip(slots).filter(|(time, _)| **time != NEVER).map(|(time, slot)| (*time, slot)));
         }
-        kept.live += 1;
-        value.is_empty().then_some(())
+        columns.is_done().then_some(())
     }
 
     pub(super) fn figures(&self) -> Figures {

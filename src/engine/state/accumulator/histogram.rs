@@ -51,7 +51,7 @@ struct Bins {
 }
 
 /// `java.util.Random`: 48 bits, linear congruential.
-#[derive(Clone, Copy)]
+#[derive(Default, Clone, Copy)]
 struct JavaRandom {
     seed: u64,
 }

@@ -14,6 +14,8 @@ mod quantile;
 mod sketch;
 mod vector;
 
+use crate::checkpoint::block::LOT;
+use crate::checkpoint::{Block, Columns};
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
 use crate::engine::state::slots::Slots;
@@ -84,8 +86,19 @@ pub trait Accumulator: Send + Sync {
     /// Takes a state off the front of bytes and puts it into a slot that there is room for; `None` when the bytes are
     /// of something else.
     fn decode(&mut self, slot: u32, bytes: &mut &[u8]) -> Option<()>;
+    /// Appends the states of those slots as columns.
+    fn write_columns(&self, slots: &[u32], out: &mut Block);
+    /// Takes such columns into slots that there is room for; `None` when they are of something else.
+    fn read_columns(&mut self, slots: &[u32], columns: &mut Columns<'_>) -> Option<()>;
+    /// Whether states hold memory outside themselves.
+    fn is_large(&self) -> bool;
     /// Bytes of memory in use, about.
     fn bytes(&self) -> usize;
+}
+
+/// How many states go into one block: few of those that may be large.
+pub fn lot(accumulators: &[Box<dyn Accumulator>]) -> usize {
+    if accumulators.iter().any(|a| a.is_large()) { 256 } else { LOT }
 }
 
 /// What one aggregate does with one group.
@@ -155,6 +168,20 @@ impl<F: Fold> Accumulator for Column<F> {
     fn decode(&mut self, slot: u32, bytes: &mut &[u8]) -> Option<()> {
         self.states[slot as usize] = F::State::take(bytes)?;
         Some(())
+    }
+
+    fn write_columns(&self, slots: &[u32], out: &mut Block) {
+        F::State::put_all(slots.iter().map(|slot| &self.states[*slot as usize]), out);
+    }
+
+    fn read_columns(&mut self, slots: &[u32], columns: &mut Columns<'_>) -> Option<()> {
+        let states = F::State::take_all(columns)?;
+        slots.iter().zip(states).for_each(|(slot, state)| self.states[*slot as usize] = state);
+        Some(())
+    }
+
+    fn is_large(&self) -> bool {
+        F::HEAP
     }
 
     fn bytes(&self) -> usize {
@@ -368,6 +395,22 @@ impl Accumulator for Distinct {
         Some(())
     }
 
+    fn write_columns(&self, slots: &[u32], out: &mut Block) {
+        out.bytes_by(slots.iter(), |slot, bytes| self.encode(*slot, bytes));
+    }
+
+    fn read_columns(&mut self, slots: &[u32], columns: &mut Columns<'_>) -> Option<()> {
+        let mut states = columns.bytes()?;
+        slots.iter().try_for_each(|slot| {
+            let mut state = states.next()?;
+            self.decode(*slot, &mut state).filter(|()| state.is_empty())
+        })
+    }
+
+    fn is_large(&self) -> bool {
+        true
+    }
+
     fn bytes(&self) -> usize {
         self.inner.bytes() + self.seen.iter().map(|k| k.len() + 32).sum::<usize>()
     }
@@ -395,9 +438,9 @@ mod tests {
         series_of(&(0..count).map(value).collect::<Vec<_>>(), data_type)
     }
 
-    /// Every kind of aggregate: its state goes through bytes, takes more rows in, and gives what it would have given.
+    /// Every kind of aggregate: its state goes through bytes and through columns, takes more rows in, and gives what it would have given.
     #[test]
-    fn states_come_back_from_bytes() {
+    fn states_come_back_from_bytes_and_columns() {
         use DataType as T;
         let half = || Expr::literal(Value::Double(0.5), T::Double);
         let bin = vec![crate::types::Field::new("x", T::Double), crate::types::Field::new("y", T::Double)];
@@ -461,13 +504,20 @@ mod tests {
                     }
                     restored.decode(slot, &mut &bytes[..]).unwrap();
                 }
-                for accumulator in [&mut whole, &mut restored] {
+                let mut columns = Block::new(3);
+                whole.write_columns(&[2, 0, 1], &mut columns);
+                let mut read = aggregate.accumulator().unwrap();
+                read.grow(3);
+                let mut reader = columns.reader();
+                read.read_columns(&[2, 0, 1], &mut reader).unwrap();
+                assert!(reader.is_done() && read.read_columns(&[0], &mut reader).is_none(), "{function}");
+                for accumulator in [&mut whole, &mut restored, &mut read] {
                     accumulator.update(Updates { rows: second.0, slots: second.1 }, &args).unwrap();
                 }
-                let results = [&whole, &restored].map(|a| a.finish(&[0, 1, 2]).unwrap());
+                let results = [&whole, &restored, &read].map(|a| a.finish(&[0, 1, 2]).unwrap());
                 for slot in 0..3 {
-                    let [a, b] = [0, 1].map(|i: usize| format!("{:?}", value_at(&results[i], slot, &data_type)));
-                    assert_eq!(a, b, "{function} distinct {distinct}");
+                    let [a, b, c] = [0, 1, 2].map(|i: usize| format!("{:?}", value_at(&results[i], slot, &data_type)));
+                    assert_eq!((&a, &a), (&b, &c), "{function} distinct {distinct}");
                 }
             }
         }
