@@ -2,6 +2,7 @@
 
 use eddyline::cli::{Cli, ColorChoice, ColorEnvironment, Mode, RunOptions, use_color};
 use eddyline::diagnostic::{Diagnostic, SourceText, draw_for_terminal};
+use eddyline::engine::memory;
 use eddyline::engine::pool::STACK;
 use eddyline::repl;
 use eddyline::session::{HeadlessRun, ScriptOptions, headless};
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    memory::keep_some();
     let main = std::thread::Builder::new().name("main".to_string()).stack_size(STACK).spawn(eddy);
     main.ok().and_then(|thread| thread.join().ok()).unwrap_or(ExitCode::FAILURE)
 }

@@ -7,6 +7,7 @@ pub mod columns;
 pub mod error;
 pub mod eval;
 pub mod frame;
+pub mod memory;
 pub mod node;
 pub mod operator;
 pub mod pool;
