@@ -5,7 +5,9 @@
 //! kilobytes, each behind its slot and length. A segment most of which was removed is written again into the last one, so that clean-up is done a little at a time and
 //! costs what was removed.
 
+use super::hash;
 use super::slots::Slots;
+use polars_arrow::array::View;
 
 /// Bytes after which a segment is closed and the next begun.
 const SEGMENT: usize = 256 << 10;
@@ -35,13 +37,7 @@ impl<const N: usize> Cell<N> {
         if n >= N {
             return None;
         }
-        // Two reads that may overlap, and no loop.
-        let first = match n {
-            17.. => u128::from_le_bytes(*value.first_chunk()?),
-            8..=16 => u128::from(eight(value)) | u128::from(eight(&value[n - 8..])) << (8 * (n - 8)),
-            4..8 => u128::from(number(value)) | u128::from(number(&value[n - 4..])) << (8 * (n - 4)),
-            0..4 => value.iter().rev().fold(0, |all, b| all << 8 | u128::from(*b)),
-        };
+        let first = value.first_chunk().filter(|_| n > 16).map_or_else(|| hash::short(value), |first| u128::from_le_bytes(*first));
         let mut bytes = [0; N];
         bytes[..16].copy_from_slice(&first.to_le_bytes());
         if n > 16 {
@@ -67,11 +63,6 @@ impl<const N: usize> Cell<N> {
     }
 }
 
-#[inline]
-fn eight(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |b| u64::from_le_bytes(*b))
-}
-
 /// A value to look for.
 pub(super) enum Wanted<'a, const N: usize> {
     Short(ShortValue<N>),
@@ -85,6 +76,19 @@ impl<'a, const N: usize> Wanted<'a, N> {
     #[inline]
     pub(super) fn new(value: &'a [u8]) -> Wanted<'a, N> {
         Cell::short(value).map_or(Wanted::Long(value), |cell| Wanted::Short(ShortValue(cell)))
+    }
+}
+
+impl<'a> Wanted<'a, 16> {
+    /// The string of a view, whose bytes are only read where they lie in a buffer.
+    #[inline]
+    pub(super) fn text(view: &View, value: impl FnOnce() -> &'a str) -> Wanted<'a, 16> {
+        if !view.is_inline() {
+            return Wanted::new(value().as_bytes());
+        }
+        // The bytes of a view follow its length, with zeros behind them.
+        let number = view.as_u128() >> 32 | u128::from(view.length) << (120);
+        Wanted::Short(ShortValue(Cell(number.to_le_bytes())))
     }
 }
 
@@ -143,11 +147,14 @@ impl<const N: usize> Arena<N> {
 
     /// Puts a value under a slot, in place of any that is there.
     #[inline]
-    pub(super) fn put(&mut self, slot: u32, value: &[u8]) {
+    pub(super) fn put(&mut self, slot: u32, value: &Wanted<'_, N>) {
         if self.cells.len() > slot as usize {
             self.remove(slot);
         }
-        let cell = Cell::short(value).unwrap_or_else(|| self.append(slot, value));
+        let cell = match value {
+            Wanted::Short(value) => value.0,
+            Wanted::Long(value) => self.append(slot, value),
+        };
         self.cells.put(slot as usize, cell, &Cell::NOTHING);
     }
 
@@ -239,7 +246,7 @@ mod tests {
     fn tells_apart<const N: usize>(mut arena: Arena<N>) {
         let all: Vec<Vec<u8>> = (0..40).flat_map(|n: u8| [vec![n + 1; n as usize], (0..n).collect(), vec![0; n as usize]]).collect();
         for (slot, value) in all.iter().enumerate() {
-            arena.put(slot as u32, value);
+            arena.put(slot as u32, &Wanted::new(value));
         }
         for (slot, value) in all.iter().enumerate() {
             assert_eq!(arena.get(slot as u32), value);
@@ -254,9 +261,9 @@ mod tests {
         let mut arena = Arena::<16>::default();
         let value = |slot: u32| vec![slot as u8; 1000 + slot as usize % 7];
         for slot in 0..2000 {
-            arena.put(slot, &value(slot));
+            arena.put(slot, &Wanted::new(&value(slot)));
         }
-        arena.put(2000, &vec![1; SEGMENT * 2]);
+        arena.put(2000, &Wanted::new(&vec![1; SEGMENT * 2]));
         arena.touch(2002);
         let full = arena.bytes();
         for slot in (0..2000).filter(|s| s % 4 != 0) {
@@ -265,10 +272,10 @@ mod tests {
         assert!(arena.bytes() < full * 2 / 3, "{} of {full}", arena.bytes());
         assert!((0..2000).all(|s| arena.get(s) == if s % 4 == 0 { value(s) } else { vec![] }));
         assert_eq!((arena.get(2000).len(), arena.get(2001).len(), arena.get(2002).len()), (SEGMENT * 2, 0, 0));
-        arena.put(4, b"other");
+        arena.put(4, &Wanted::new(b"other"));
         assert_eq!(arena.get(4), b"other");
         assert!(!arena.free.is_empty());
-        (0..2000).filter(|s| s % 4 != 0).for_each(|s| arena.put(s, &value(s)));
+        (0..2000).filter(|s| s % 4 != 0).for_each(|s| arena.put(s, &Wanted::new(&value(s))));
         assert!((0..2000).filter(|s| *s != 4).all(|s| arena.get(s) == value(s)));
     }
 }

@@ -1,41 +1,75 @@
-//! Hashes of keys: the same in every build and on every machine, because they choose partitions, and partitions
-//! outlive the process in a checkpoint. Changing a result makes every checkpoint unreadable.
+//! The hash of keys, which chooses their partition: the same in every run, build and machine, because what a
+//! checkpoint holds lies in partitions.
 //!
-//! Two numbers of 64 bits are multiplied and the halves of the product folded together, as wyhash does.
+//! Words of eight bytes are multiplied and folded in one after the other, as wyhash does (Wang Yi, public domain).
 
-const A: u64 = 0x9E37_79B9_7F4A_7C15;
-const B: u64 = 0xBF58_476D_1CE4_E5B9;
-const C: u64 = 0x94D0_49BB_1331_11EB;
+use polars_arrow::array::View;
+
+const KEYS: [u64; 2] = [0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB];
+
+/// What NULL hashes to.
+pub(super) const NULL: u32 = 0x9E37_79B9;
 
 #[inline]
 fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ product as u64
+    let wide = u128::from(a) * u128::from(b);
+    wide as u64 ^ (wide >> 64) as u64
 }
 
-/// Of a whole number.
+/// The upper half: what chooses the partition stands above what the table uses.
 #[inline]
-pub fn number(value: i64) -> u64 {
-    fold(fold(value.cast_unsigned() ^ A, B), C)
+fn half(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Of an integer.
+#[inline]
+pub(super) fn number(value: i64) -> u32 {
+    half(fold(value.cast_unsigned() ^ KEYS[0], KEYS[1]))
 }
 
 /// Of bytes.
 #[inline]
-pub fn bytes(bytes: &[u8]) -> u64 {
-    let length = bytes.len();
-    let (mut state, mut rest) = (C, bytes);
-    while rest.len() > 16 {
-        state = fold(eight(rest) ^ A, eight(&rest[8..]) ^ state);
-        rest = &rest[16..];
+pub(super) fn bytes(bytes: &[u8]) -> u32 {
+    let n = bytes.len();
+    if n <= 16 {
+        let all = short(bytes);
+        return words(n, all as u64, (all >> 64) as u64);
     }
-    let (a, b) = match length {
-        // The last sixteen, some of which may have been taken in already.
-        16.. => (eight(&bytes[length - 16..]), eight(&bytes[length - 8..])),
-        8..16 => (eight(bytes), eight(&bytes[length - 8..])),
-        4..8 => (four(bytes), four(&bytes[length - 4..])),
-        _ => (bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), 0),
-    };
-    fold(fold(a ^ A, b ^ state), B ^ length as u64)
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut hash = KEYS[0] ^ n as u64;
+    for word in whole {
+        hash = fold(hash ^ u64::from_le_bytes(*word), KEYS[1]);
+    }
+    if !rest.is_empty() {
+        hash = fold(hash ^ short(rest) as u64, KEYS[1]);
+    }
+    half(hash)
+}
+
+/// Of a string that stands in its view, as [`bytes`] has it; `None` where it lies in a buffer.
+#[inline]
+pub(super) fn inline(view: &View) -> Option<u32> {
+    let bytes = u64::from(view.prefix) | u64::from(view.buffer_idx) << 32;
+    view.is_inline().then(|| words(view.length as usize, bytes, u64::from(view.offset)))
+}
+
+/// Of up to sixteen bytes in two words, the first byte lowest and zeros behind the last.
+#[inline]
+fn words(length: usize, first: u64, second: u64) -> u32 {
+    let hash = fold(KEYS[0] ^ length as u64 ^ first, KEYS[1]);
+    half(fold(hash ^ second, KEYS[1]))
+}
+
+/// Up to sixteen bytes as a number, the first byte lowest: two reads that may overlap, and no loop.
+#[inline]
+pub(super) fn short(bytes: &[u8]) -> u128 {
+    let n = bytes.len();
+    match n {
+        8.. => u128::from(eight(bytes)) | u128::from(eight(&bytes[n - 8..])) << (8 * (n - 8)),
+        4..8 => u128::from(four(bytes)) | u128::from(four(&bytes[n - 4..])) << (8 * (n - 4)),
+        0..4 => bytes.iter().rev().fold(0, |all, b| all << 8 | u128::from(*b)),
+    }
 }
 
 #[inline]
@@ -44,61 +78,47 @@ fn eight(bytes: &[u8]) -> u64 {
 }
 
 #[inline]
-fn four(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |b| u64::from(u32::from_le_bytes(*b)))
+fn four(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |b| u32::from_le_bytes(*b))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
+    /// A checkpoint of an older build is read by a newer one: these must not change.
     #[test]
-    fn results_never_change() {
-        let numbers = [0, 1, -1, 42, i64::MIN, i64::MAX].map(number);
-        let expected = [
-            0x663D_77F1_5ED2_3A61,
-            0x6AFD_55FF_8790_A8D4,
-            0x18B7_30BE_EB41_C348,
-            0x290E_E93E_F8B0_0D32,
-            0x8A40_D8D5_0A36_29AB,
-            0x2B9A_BE13_DAA8_26BD,
-        ];
-        assert_eq!(numbers, expected);
-        let texts = ["", "a", "abc", "word", "eddyline", "sixteen bytes...", "a text of more than sixteen bytes", "\0"];
-        let expected = [
-            0x5927_4094_E3A6_0762,
-            0xA050_9D17_F1F0_930E,
-            0xFB9C_7D2D_4C45_4AF7,
-            0x6BDB_E3F8_45AA_3FC6,
-            0xD108_E6D8_E3C3_DD90,
-            0x9E4F_8082_67D4_AB4E,
-            0x625D_B4BD_CB14_EDFC,
-            0xC81F_271E_5269_16E1,
-        ];
-        assert_eq!(texts.map(|t| bytes(t.as_bytes())), expected);
+    fn gives_what_it_always_gave() {
+        let numbers = [0, 1, -1, i64::MAX].map(number);
+        let texts = ["", "a", "word", "sixteen letters!", "more than sixteen letters"].map(|t| bytes(t.as_bytes()));
+        assert_eq!(numbers, [536_199_826, 955_862_083, 3_757_424_730, 3_229_286_882]);
+        assert_eq!(texts, [1_119_656_045, 2_289_029_628, 3_305_663_014, 1_224_697_523, 3_462_940_995]);
     }
 
-    /// Keys as they come in practice: how far the fullest of 1,024 lists is from the mean, by the upper and by the lower
-    /// bits of the half that tables use.
     #[test]
-    fn keys_spread_evenly() {
-        let count = 1 << 17;
-        type Keys = Box<dyn Fn(u64) -> u64>;
-        let kinds: [(&str, Keys); 7] = [
-            ("in order", Box::new(|n| number(n as i64))),
-            ("by thousands", Box::new(|n| number(n as i64 * 1000))),
-            ("seconds", Box::new(|n| number(1_700_000_000_000_000 + n as i64 * 1_000_000))),
-            ("high bits", Box::new(|n| number((n << 40).cast_signed()))),
-            ("short texts", Box::new(|n| bytes(format!("w{n}").as_bytes()))),
-            ("padded texts", Box::new(|n| bytes(format!("user-{n:020}").as_bytes()))),
-            ("rows", Box::new(|n| bytes(&[&[1][..], &n.to_le_bytes(), &[1], &(n / 7).to_le_bytes()].concat()))),
-        ];
-        for (kind, hash) in kinds {
-            for shift in [54, 32] {
-                let mut lists = vec![0u32; 1024];
-                (0..count).for_each(|n| lists[(hash(n) >> shift) as usize % 1024] += 1);
-                let most = *lists.iter().max().unwrap();
-                assert!(most < 192, "{kind}: {most} of 128 in a list");
+    fn a_view_hashes_as_its_bytes_do() {
+        for n in 0..=12 {
+            let text: Vec<u8> = (b'a'..).take(n).collect();
+            assert_eq!(inline(&View::new_inline(&text)), Some(bytes(&text)), "{n}");
+        }
+        assert_eq!(inline(&View::new_from_bytes(b"longer than a view", 0, 0)), None);
+    }
+
+    #[test]
+    fn near_keys_fall_far_apart() {
+        let texts = (0..100_000).map(|n| bytes(format!("w{n:05}").as_bytes()));
+        let long = (0..100_000).map(|n| bytes(format!("a window and a number {n}").as_bytes()));
+        let strides = [1, 1000, 1 << 20, 1 << 40].map(|stride| (0..100_000).map(|n| number(n * stride)).collect::<Vec<_>>());
+        for hashes in strides.into_iter().chain([texts.collect(), long.collect()]) {
+            // With 32 bits, one of some hundred thousand meets another.
+            assert!(hashes.iter().collect::<HashSet<_>>().len() > 99_980);
+            for bits in [4, 12] {
+                let mut counts = vec![0u32; 1 << bits];
+                hashes.iter().for_each(|h| counts[(h >> (32 - bits)) as usize] += 1);
+                let even = hashes.len() as f64 / counts.len() as f64;
+                let most = counts.iter().copied().max().unwrap_or_default();
+                assert!(f64::from(most) < even + 8.0 * even.sqrt(), "{most} of {even} in one of {}", counts.len());
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::engine::columns::physical;
 use crate::engine::eval::access::{self, Cells, number_series};
 use crate::types::DataType;
 use polars::prelude::{self as pl, PlSmallStr, Series};
-use polars_arrow::array::MutableBinaryViewArray;
+use polars_arrow::array::{MutableBinaryViewArray, View};
 use polars_arrow::bitmap::{Bitmap, BitmapBuilder};
 
 /// How the keys of one table are kept; follows from their types.
@@ -39,19 +39,6 @@ pub enum KeyBatch {
     Rows { rows: codec::Rows, hashes: Vec<u32> },
 }
 
-const NULL_HASH: u32 = 0x9E37_79B9;
-
-/// The upper half: what chooses the partition stands above what the table uses.
-#[inline]
-fn half(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-#[inline]
-fn hash_bytes(bytes: &[u8]) -> u32 {
-    half(hash::bytes(bytes))
-}
-
 impl KeyKind {
     /// The form for keys of those types.
     pub fn of(types: &[DataType]) -> KeyKind {
@@ -72,19 +59,21 @@ impl KeyKind {
             KeyKind::Integer(_) => {
                 let values = columns[0].cast(&pl::DataType::Int64)?;
                 let numbers = access::numbers::<i64>(&values)?;
-                let mut hashes: Vec<u32> = numbers.values.iter().map(|v| half(hash::number(*v))).collect();
+                let mut hashes: Vec<u32> = numbers.values.iter().map(|v| hash::number(*v)).collect();
                 mark_nulls(&mut hashes, numbers.validity);
                 KeyBatch::Integer { values, hashes }
             }
             KeyKind::Text => {
                 let texts = access::texts(&columns[0])?;
-                let mut hashes: Vec<u32> = texts.0.values_iter().map(|v| hash_bytes(v.as_bytes())).collect();
+                let mut hashes: Vec<u32> = (texts.0.views().iter().enumerate())
+                    .map(|(row, view)| hash::inline(view).unwrap_or_else(|| hash::bytes(texts.value(row).as_bytes())))
+                    .collect();
                 mark_nulls(&mut hashes, texts.validity());
                 KeyBatch::Text { values: columns[0].clone(), hashes }
             }
             KeyKind::Rows(types) => {
                 let encoded = codec::encode(columns, types, rows)?;
-                let hashes = (0..rows).map(|i| hash_bytes(encoded.row(i))).collect();
+                let hashes = (0..rows).map(|i| hash::bytes(encoded.row(i))).collect();
                 KeyBatch::Rows { rows: encoded, hashes }
             }
         })
@@ -95,7 +84,7 @@ fn mark_nulls(hashes: &mut [u32], validity: Option<&Bitmap>) {
     let Some(validity) = validity.filter(|v| v.unset_bits() > 0) else { return };
     for (row, hash) in hashes.iter_mut().enumerate() {
         if !validity.get_bit(row) {
-            *hash = NULL_HASH;
+            *hash = hash::NULL;
         }
     }
 }
@@ -216,7 +205,7 @@ impl Keys {
                 for row in rows {
                     let (slot, new) = match validity {
                         Some(v) if !v.get_bit(*row as usize) => self.upsert_null(),
-                        _ => self.upsert_bytes(texts.value(*row as usize).as_bytes(), hashes[*row as usize]),
+                        _ => self.upsert_text(&texts.0.views()[*row as usize], || texts.value(*row as usize), hashes[*row as usize]),
                     };
                     visit(*row, slot, new);
                 }
@@ -296,10 +285,16 @@ impl Keys {
         let Keys { index, free, slots, store, .. } = self;
         let make = || next_slot(free, slots);
         match store {
-            Store::Bytes(arena) => upsert_in(arena, index, key, hash, make),
-            Store::Wide(arena) => upsert_in(arena, index, key, hash, make),
+            Store::Bytes(arena) => upsert_in(arena, index, &Wanted::new(key), hash, make),
+            Store::Wide(arena) => upsert_in(arena, index, &Wanted::new(key), hash, make),
             Store::Global | Store::Integers(_) => unreachable!("byte keys go with an arena"),
         }
+    }
+
+    #[inline]
+    fn upsert_text<'a>(&mut self, view: &View, value: impl FnOnce() -> &'a str, hash: u32) -> (u32, bool) {
+        let Keys { index, free, slots, store: Store::Bytes(arena), .. } = self else { unreachable!("texts go with an arena") };
+        upsert_in(arena, index, &Wanted::text(view, value), hash, || next_slot(free, slots))
     }
 
     /// Takes the keys of those slots out; the slots will be given out again.
@@ -323,8 +318,8 @@ impl Keys {
     fn hash_of(&self, slot: u32) -> u32 {
         match &self.store {
             Store::Global => 0,
-            Store::Integers(keys) => half(hash::number(keys[slot as usize])),
-            store => hash_bytes(store.get(slot)),
+            Store::Integers(keys) => hash::number(keys[slot as usize]),
+            store => hash::bytes(store.get(slot)),
         }
     }
 
@@ -355,9 +350,9 @@ impl Keys {
             (_, [0]) => Some(self.upsert_null()),
             (Store::Integers(_), [1, key @ ..]) => {
                 let key = (u64::from_be_bytes(key.try_into().ok()?) ^ (1 << 63)) as i64;
-                Some(self.upsert_integer(key, half(hash::number(key))))
+                Some(self.upsert_integer(key, hash::number(key)))
             }
-            (Store::Bytes(_) | Store::Wide(_), [1, key @ ..]) => Some(self.upsert_bytes(key, hash_bytes(key))),
+            (Store::Bytes(_) | Store::Wide(_), [1, key @ ..]) => Some(self.upsert_bytes(key, hash::bytes(key))),
             _ => None,
         }
     }
@@ -383,11 +378,11 @@ impl Keys {
         let mut slots = Vec::with_capacity(valid.len());
         if matches!(self.store, Store::Integers(_)) {
             for (key, valid) in columns.numbers()?.iter().zip(valid) {
-                slots.push(if *valid == 0 { self.upsert_null() } else { self.upsert_integer(*key, half(hash::number(*key))) });
+                slots.push(if *valid == 0 { self.upsert_null() } else { self.upsert_integer(*key, hash::number(*key)) });
             }
         } else {
             for (key, valid) in columns.bytes()?.zip(valid) {
-                slots.push(if *valid == 0 { self.upsert_null() } else { self.upsert_bytes(key, hash_bytes(key)) });
+                slots.push(if *valid == 0 { self.upsert_null() } else { self.upsert_bytes(key, hash::bytes(key)) });
             }
         }
         Some(slots)
@@ -429,14 +424,13 @@ impl Keys {
 fn upsert_in<const N: usize>(
     arena: &mut Arena<N>,
     index: &mut HashIndex,
-    key: &[u8],
+    wanted: &Wanted<'_, N>,
     hash: u32,
     make: impl FnOnce() -> u32,
 ) -> (u32, bool) {
-    let wanted = Wanted::new(key);
-    let (slot, new) = index.upsert(hash, |slot| arena.is(slot, &wanted), make);
+    let (slot, new) = index.upsert(hash, |slot| arena.is(slot, wanted), make);
     if new {
-        arena.put(slot, key);
+        arena.put(slot, wanted);
     }
     (slot, new)
 }

@@ -4,7 +4,7 @@ pub mod accumulator;
 mod arena;
 pub mod codec;
 pub mod expiry;
-pub mod hash;
+mod hash;
 mod index;
 pub mod keys;
 pub mod rows;

@@ -3,7 +3,7 @@
 //! Putting rows in and gathering them costs what the batch asks for, never what the store holds. Numbers lie
 //! in lists by slot; everything else as bytes in one arena per column.
 
-use super::arena::Arena;
+use super::arena::{Arena, Wanted};
 use super::codec;
 use super::slots::Slots;
 use super::stored::Stored;
@@ -202,7 +202,7 @@ impl Column {
                 put_each(flags, rows, slots, total, |row| cells.value(row));
             },
             (arena, form) => {
-                let mut push = |slot: u32, bytes: &[u8]| arena.put(slot, bytes);
+                let mut push = |slot: u32, bytes: &[u8]| arena.put(slot, &Wanted::new(bytes));
                 let pairs = rows.iter().zip(slots);
                 match form {
                     Form::Text => {
@@ -253,7 +253,7 @@ impl Column {
                 flags.grow(total, &false);
                 slots.iter().zip(bool::take_all(columns)?).for_each(|(slot, flag)| flags[*slot as usize] = flag);
             },
-            (arena, _form) => slots.iter().zip(columns.bytes()?).for_each(|(slot, cell)| arena.put(*slot, cell))
+            (arena, _form) => slots.iter().zip(columns.bytes()?).for_each(|(slot, cell)| arena.put(*slot, &Wanted::new(cell)))
         );
         Some(())
     }
