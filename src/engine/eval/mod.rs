@@ -47,7 +47,7 @@ mod string;
 mod string_code;
 mod string_format;
 mod string_number;
-mod string_slice;
+pub(super) mod string_slice;
 mod string_text;
 mod system;
 pub mod text;

@@ -88,6 +88,7 @@ fn split(call: &KernelCall<'_>) -> Result {
         if let (Some(text), Some(regex), Some(limit)) = cell {
             let limit = usize::try_from(limit).ok().filter(|l| *l > 0).unwrap_or(usize::MAX);
             match regex.literal() {
+                Some(part) if limit == usize::MAX && part.len() == 1 => pieces.split(row, part.as_bytes()[0]),
                 Some(part) => split_by_text(text, part, limit, |start, end| pieces.push(row, start, end)),
                 None if patterns.texts.at(row) == Some("") => split_characters(text, limit, |start, end| pieces.push(row, start, end)),
                 None => split_by_regex(text, &regex, limit, |start, end| pieces.push(row, start, end)),

@@ -9,11 +9,11 @@ use super::{BatchContext, Step};
 use crate::engine::columns::null_series;
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, Cells};
+use crate::engine::eval::string_slice::Slices;
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
 use crate::types::DataType;
 use polars::prelude::{IdxCa, PlSmallStr, Series};
-use polars_arrow::array::MutableBinaryViewArray;
 
 /// What generates the rows.
 pub enum Generator {
@@ -159,27 +159,19 @@ impl Generate {
         let texts = access::texts(&column)?;
         let wanted = !only(frame.slice(0, 0), &self.keep).ids().is_empty();
         let mut rows = Vec::new();
-        let mut words = MutableBinaryViewArray::<str>::with_capacity(texts.len() * 8);
+        let mut words = Slices::new(texts, expected(&texts, delimiter));
         for row in 0..texts.len() {
-            let Some(line) = texts.at(row) else {
-                if self.outer {
-                    words.push_null();
-                    rows.extend(wanted.then_some(row as u32));
-                }
-                continue;
-            };
             let before = words.len();
-            let mut start = 0;
-            each_position(delimiter, line.as_bytes(), |end| {
-                words.push_value(&line[start..end]);
-                start = end + 1;
-            });
-            words.push_value(&line[start..]);
+            if texts.at(row).is_some() {
+                words.split(row, delimiter);
+            } else if self.outer {
+                words.push_null();
+            }
             if wanted {
                 rows.extend(std::iter::repeat_n(row as u32, words.len() - before));
             }
         }
-        let words = Series::from_array(PlSmallStr::EMPTY, words.freeze());
+        let words = words.finish();
         if wanted {
             return self.beside(frame, rows, vec![words]);
         }
@@ -188,24 +180,12 @@ impl Generate {
     }
 }
 
-/// Calls `f` with each place where `byte` stands, eight bytes at a time: words are too short for a search that has to
-/// be started anew behind each.
-#[inline]
-fn each_position(byte: u8, bytes: &[u8], mut f: impl FnMut(usize)) {
-    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    let pattern = u64::from_ne_bytes([byte; 8]);
-    let (whole, rest) = bytes.as_chunks::<8>();
-    for (at, chunk) in whole.iter().enumerate() {
-        let differs = u64::from_le_bytes(*chunk) ^ pattern;
-        // The top bit of each byte that is the one looked for.
-        let mut found = !(((differs & LOW) + LOW) | differs | LOW);
-        while found != 0 {
-            f(at * 8 + found.trailing_zeros() as usize / 8);
-            found &= found - 1;
-        }
-    }
-    let start = whole.len() * 8;
-    rest.iter().enumerate().filter(|(_, b)| **b == byte).for_each(|(at, _)| f(start + at));
+/// About as many pieces as the texts have, from the first ones: room that is too small would be doubled, and copied.
+fn expected(texts: &access::Texts<'_>, delimiter: u8) -> usize {
+    let seen = texts.len().min(64);
+    let pieces = |row: usize| texts.at(row).map_or(1, |text| memchr::memchr_iter(delimiter, text.as_bytes()).count() + 1);
+    let found: usize = (0..seen).map(pieces).sum();
+    found * texts.len() * 9 / (8 * seen.max(1))
 }
 
 fn columns_of(positions: Vec<Option<i32>>, position: bool, elements: Series) -> Vec<Series> {
@@ -214,23 +194,4 @@ fn columns_of(positions: Vec<Option<i32>>, position: bool, elements: Series) -> 
     }
     let positions: polars::prelude::Int32Chunked = positions.into_iter().collect();
     vec![polars::prelude::IntoSeries::into_series(positions), elements]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::each_position;
-
-    #[test]
-    fn finds_every_place_as_a_plain_search_does() {
-        let text = " a,b  ccc, \u{00e9}\u{0120} dddddddd e f!! ".repeat(3);
-        for start in 0..text.len() {
-            for byte in [b' ', b',', b'!', 0x20 ^ 0x80, 0xC3, b'z'] {
-                let bytes = &text.as_bytes()[start..];
-                let mut found = Vec::new();
-                each_position(byte, bytes, |at| found.push(at));
-                let plain: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == byte).collect();
-                assert_eq!(found, plain);
-            }
-        }
-    }
 }
