@@ -344,18 +344,22 @@ fn nested_values_survive_parquet() {
     let select = "SELECT id, array(id, NULL) AS a, map('k', id, 'n', NULL) AS m, named_struct('x', id, 'y', array(map(1, array('v')))) AS st, \
                   if(id % 2 = 0, NULL, map('q', named_struct('w', date'2024-01-01'))) AS mn, \
                   if(id % 3 = 0, NULL, array(array(id), NULL, array())) AS aa, cast(id AS DECIMAL(38, 10)) AS d38, \
-                  interval '1-2' YEAR TO MONTH AS ym, X'00FF' AS bin FROM range(9)";
+                  interval '1-2' YEAR TO MONTH AS ym, X'00FF' AS bin, interval '1 02:03:04.5' DAY TO SECOND AS ds, \
+                  array(interval '5' HOUR) AS ah, timestamp_ntz'2024-01-02 03:04:05' AS tn FROM range(9)";
     let run = |sql: &str| {
         let output = eddy(&["-c", sql, "--format", "ndjson"]).output().unwrap();
         let text = out(&output).lines().last().unwrap_or_default().split_once("\"rows\":").map(|(_, rows)| rows.to_string());
         text.unwrap_or_else(|| err(&output))
     };
     let schema = "(id BIGINT, a ARRAY<BIGINT>, m MAP<STRING, BIGINT>, st STRUCT<x: BIGINT, y: ARRAY<MAP<INT, ARRAY<STRING>>>>, \
-                  mn MAP<STRING, STRUCT<w: DATE>>, aa ARRAY<ARRAY<BIGINT>>, d38 DECIMAL(38, 10), ym INTERVAL YEAR TO MONTH, bin BINARY)";
-    let back = run(&format!(
-        "{select} INTO parquet OPTIONS (path '{path}', maxRecordsPerFile 4); \
-         CREATE TABLE back {schema} USING parquet OPTIONS (path '{path}'); SELECT * FROM back ORDER BY id"
-    ));
-    assert_eq!(back, run(&format!("{select} ORDER BY id")));
+                  mn MAP<STRING, STRUCT<w: DATE>>, aa ARRAY<ARRAY<BIGINT>>, d38 DECIMAL(38, 10), ym INTERVAL YEAR TO MONTH, bin BINARY, \
+                  ds INTERVAL DAY TO SECOND, ah ARRAY<INTERVAL HOUR>, tn TIMESTAMP_NTZ)";
+    let expected = run(&format!("{select} ORDER BY id"));
+    run(&format!("{select} INTO parquet OPTIONS (path '{path}', maxRecordsPerFile 4)"));
+    // Without declared columns they are those of the footer, intervals among them.
+    for schema in [schema, ""] {
+        let table = format!("CREATE TABLE back {schema} USING parquet OPTIONS (path '{path}')");
+        assert_eq!(run(&format!("{table}; SELECT * FROM back ORDER BY id")), expected, "{schema}");
+    }
     assert_eq!(std::fs::read_dir(&path).unwrap().count(), 3);
 }

@@ -11,6 +11,7 @@ mod json_value;
 pub(crate) mod lines;
 pub(crate) mod number;
 pub(crate) mod parquet;
+mod spark_schema;
 mod text;
 pub(crate) mod time;
 

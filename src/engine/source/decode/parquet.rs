@@ -1,5 +1,6 @@
 //! Parquet files → columns. Only the columns in use are read.
 
+use super::spark_schema;
 use crate::engine::EngineError;
 use crate::engine::columns::{list_series, null_series, one_chunk, physical, physical_entry, struct_series};
 use crate::types::{DataType, Field};
@@ -40,7 +41,8 @@ pub(super) fn decode(bytes: Vec<u8>, fields: &[Field]) -> Result<(Vec<Series>, u
     Ok((fields.iter().zip(&names).map(column).collect::<Result<_, _>>()?, rows))
 }
 
-/// The columns that a file declares.
+/// The columns that a file declares: as Spark's footer has them where Spark, or eddy, wrote the file, because Parquet has
+/// no INTERVAL of Spark's; else what Parquet's own types mean.
 pub(crate) fn schema(bytes: Vec<u8>) -> Result<Vec<Field>, EngineError> {
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let schema = reader.schema().map_err(|e| unreadable(&e))?;
@@ -50,7 +52,17 @@ pub(crate) fn schema(bytes: Vec<u8>) -> Result<Vec<Field>, EngineError> {
             .map(|t| Field::new(f.name.to_string(), t))
             .ok_or_else(|| EngineError::user(format!("the Parquet column {} has a type that Spark SQL lacks: {data_type}", f.name)))
     };
-    schema.iter_values().map(field).collect()
+    let mut fields = schema.iter_values().map(field).collect::<Result<Vec<_>, _>>()?;
+    let footer = reader.get_metadata().map_err(|e| unreadable(&e))?.key_value_metadata().as_ref();
+    let spark = footer.and_then(|pairs| pairs.iter().find(|p| p.key == spark_schema::KEY)?.value.as_deref());
+    for told in spark.and_then(spark_schema::columns).unwrap_or_default() {
+        if let Some(found) = fields.iter_mut().find(|f| f.name == told.name)
+            && physical(&found.data_type) == physical(&told.data_type)
+        {
+            *found = told;
+        }
+    }
+    Ok(fields)
 }
 
 fn unreadable(error: &pl::PolarsError) -> EngineError {
