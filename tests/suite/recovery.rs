@@ -251,14 +251,15 @@ fn power_may_go_at_any_moment() {
 
 #[test]
 fn a_damaged_file_is_named_or_does_not_matter() {
-    for (sql, mode) in [queries().swap_remove(3), queries().swap_remove(8)] {
-        let mut case = case(&sql, mode, 9);
+    // Sources' logs are summed up only now and then: the last is a run long enough for that.
+    for ((sql, mode), batches) in [(queries().swap_remove(3), 9), (queries().swap_remove(8), 9), (queries().swap_remove(13), 66)] {
+        let mut case = case(&sql, mode, batches);
         case.run(None).unwrap();
         let folder = case.world.folder.path().join("a");
         let more = lines(99, 8);
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
         let whole = case.disk.copy();
-        write_file(&folder, 50, "json", &more);
+        write_file(&folder, 950, "json", &more);
         let before = case.rows();
         let go_on = |case: &mut Case, disk: SimulatedDisk| {
             case.on(disk);
@@ -268,7 +269,7 @@ fn a_damaged_file_is_named_or_does_not_matter() {
         let expected = go_on(&mut case, whole.copy()).unwrap();
         assert!(expected.len() > before.len());
         let mut refused: BTreeMap<String, usize> = BTreeMap::new();
-        for path in whole.paths() {
+        for path in whole.paths().into_iter().filter(|path| batches < 60 || path.starts_with("/checkpoints/q/sources")) {
             let length = whole.copy().read_length(&path);
             for (at, cut) in (0..12).map(|i| (i * length / 12, i % 3 == 2)) {
                 let disk = whole.copy();
@@ -284,7 +285,8 @@ fn a_damaged_file_is_named_or_does_not_matter() {
                 }
             }
         }
-        assert_eq!(refused.keys().map(String::as_str).collect::<Vec<_>>(), ["commits", "durable", "metadata", "offsets", "state"]);
+        let kinds: &[&str] = if batches < 60 { &["commits", "durable", "metadata", "offsets", "state"] } else { &["sources"] };
+        assert_eq!(refused.keys().map(String::as_str).collect::<Vec<_>>(), kinds);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The real program, killed at random moments and started again until it comes to its end: what it wrote, batch by
 //! batch, is what an unbroken run writes. `EDDY_KILLS` says how often it is killed.
 
+use super::recovery_sinks::rows_of;
+use super::session_run::eddy;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -34,9 +36,10 @@ fn batches(text: &str, into: &mut BTreeMap<u64, Vec<String>>) {
     }
 }
 
-/// Every file that a reader of a directory would read, with its lines sorted; files of a sink's own are left out.
+/// The rows of each batch in every directory that a reader would read, sorted; nothing else may lie there but what is
+/// hidden.
 fn files(folder: &Path) -> BTreeMap<String, Vec<String>> {
-    let mut all = BTreeMap::new();
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -46,11 +49,11 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<String>> {
         if path.is_dir() {
             all.extend(files(&path).into_iter().map(|(inner, lines)| (format!("{name}/{inner}"), lines)));
         } else {
-            let mut lines: Vec<String> = fs::read_to_string(&path).unwrap().lines().map(str::to_string).collect();
-            lines.sort();
-            // What follows stands for the query.
-            let name = name.rsplit_once('-').map_or(name.as_str(), |(batch, _)| batch);
-            all.insert(name.to_string(), lines);
+            // What follows the batch stands for the query and the file's number.
+            let batch = name.rsplitn(3, '-').nth(2).unwrap_or(&name);
+            let rows = all.entry(batch.to_string()).or_default();
+            rows.extend(rows_of(&path, fs::read(&path).unwrap()));
+            rows.sort();
         }
     }
     all
@@ -61,6 +64,20 @@ fn command(script: &Path, out: &Path) -> Command {
     command.args(["run", script.to_str().unwrap(), "--format", "ndjson"]);
     command.stdin(Stdio::null()).stdout(File::create(out).unwrap()).stderr(File::create(out.with_extension("err")).unwrap());
     command
+}
+
+/// The same streams as folders of another format, each file a batch as it was.
+fn converted(folder: &Path, format: &str) {
+    for name in ["a", "b"] {
+        let (from, to) = (folder.join(name), folder.join(format!("{name}.{format}")));
+        let sql = format!(
+            "CREATE STREAM s (k INT, n INT, ts TIMESTAMP) USING json OPTIONS (path '{}', maxFilesPerTrigger 1); \
+             SELECT * FROM s INTO {format} OPTIONS (path '{}') TRIGGER AVAILABLE NOW",
+            from.display(),
+            to.display()
+        );
+        assert!(eddy(&["-c", &sql]).output().unwrap().status.success());
+    }
 }
 
 fn inputs(folder: &Path, files: u64, dice: &mut Dice) {
@@ -85,8 +102,18 @@ const QUERIES: &[&str] = &[
      GROUP BY window(ts, '10 seconds'), k {} OUTPUT MODE APPEND",
     "SELECT session_window(ts, '2 seconds').start AS w, k, count(*) AS c FROM a WATERMARK ts DELAY OF INTERVAL 5 SECONDS \
      GROUP BY session_window(ts, '2 seconds'), k {} OUTPUT MODE APPEND",
-    "SELECT a.n, b.n AS m FROM a WATERMARK ts DELAY OF INTERVAL 5 SECONDS LEFT JOIN b WATERMARK ts DELAY OF INTERVAL 5 SECONDS \
+    "SELECT a.k, a.n, b.n AS m FROM a WATERMARK ts DELAY OF INTERVAL 5 SECONDS LEFT JOIN b WATERMARK ts DELAY OF INTERVAL 5 SECONDS \
      ON a.k = b.k AND b.ts BETWEEN a.ts AND a.ts + INTERVAL 3 SECONDS {}",
+];
+
+/// What the rows go into, with its partitions; `None` is standard output.
+const SINKS: &[Option<(&str, &str)>] = &[
+    None,
+    Some(("json", "")),
+    Some(("csv", "PARTITIONED BY (k)")),
+    Some(("parquet", "")),
+    Some(("text", "")),
+    Some(("parquet", "PARTITIONED BY (k)")),
 ];
 
 #[test]
@@ -95,6 +122,7 @@ fn killed_at_random_moments_it_writes_what_an_unbroken_run_writes() {
     let mut dice = Dice(42);
     let folder = tempfile::tempdir().unwrap();
     inputs(folder.path(), 25, &mut dice);
+    ["csv", "parquet"].iter().for_each(|format| converted(folder.path(), format));
     let (mut killed, mut rounds) = (0, 0);
     while killed < kills {
         let query = QUERIES[rounds % QUERIES.len()];
@@ -102,13 +130,15 @@ fn killed_at_random_moments_it_writes_what_an_unbroken_run_writes() {
         let place = folder.path().join(format!("round{rounds}"));
         fs::create_dir_all(&place).unwrap();
         rounds += 1;
-        // Update mode has no files; every other query writes some in every other round.
-        let into_files = !query.contains("UPDATE") && (rounds / QUERIES.len()).is_multiple_of(2);
+        // Update mode has no files.
+        let sink = if query.contains("UPDATE") { None } else { SINKS[(rounds + rounds / QUERIES.len()) % SINKS.len()] };
+        let into_files = sink.is_some();
+        let format = ["json", "csv", "parquet"][(rounds / 2) % 3];
         let script = |name: &str, checkpoint: &str| {
             let stream = |s: &str| {
-                let path = folder.path().join(s);
+                let path = folder.path().join(if format == "json" { s.to_string() } else { format!("{s}.{format}") });
                 let path = path.display();
-                format!("CREATE STREAM {s} (k INT, n INT, ts TIMESTAMP) USING json OPTIONS (path '{path}', maxFilesPerTrigger 1);\n")
+                format!("CREATE STREAM {s} (k INT, n INT, ts TIMESTAMP) USING {format} OPTIONS (path '{path}', maxFilesPerTrigger 1);\n")
             };
             let settings = format!(
                 "SET spark.sql.streaming.checkpoint.sync = {sync};\nSET spark.sql.streaming.stateStore.minDeltasForSnapshot = 3;\n\
@@ -116,8 +146,12 @@ fn killed_at_random_moments_it_writes_what_an_unbroken_run_writes() {
             );
             let path = place.join(name);
             let rows = place.join(name).with_extension("rows");
-            let into = if into_files { format!("INTO json OPTIONS (path '{}') ", rows.display()) } else { String::new() };
-            let query = query.replace("{}", &format!("{into}{checkpoint}"));
+            let (into, partitions) = sink.unwrap_or_default();
+            let into = if into_files { format!("INTO {into} OPTIONS (path '{}') {partitions} ", rows.display()) } else { String::new() };
+            let (select, mode) = query.split_once("{}").unwrap();
+            let select =
+                if into.starts_with("INTO text") { format!("SELECT to_json(struct(*)) AS v FROM ({select})") } else { select.to_string() };
+            let query = format!("{select} {into}{checkpoint}{mode}");
             fs::write(&path, format!("{settings}{}{}{query} TRIGGER AVAILABLE NOW;\n", stream("a"), stream("b"))).unwrap();
             path
         };
@@ -127,7 +161,7 @@ fn killed_at_random_moments_it_writes_what_an_unbroken_run_writes() {
         let (mut expected, mut got) = (BTreeMap::new(), BTreeMap::new());
         batches(&fs::read_to_string(&out).unwrap(), &mut expected);
         let expected_files = files(&place.join("unbroken.rows"));
-        assert!(if into_files { expected_files.len() > 5 } else { expected.len() >= 25 }, "{} batches", expected.len());
+        assert!(if into_files { expected_files.len() > 5 } else { expected.len() >= 25 }, "{query}: {} batches", expected.len());
         let broken = script("broken.sql", &format!("CHECKPOINT '{}'", place.join("checkpoint").display()));
         loop {
             let mut child = command(&broken, &out).spawn().unwrap();
@@ -153,7 +187,8 @@ fn killed_at_random_moments_it_writes_what_an_unbroken_run_writes() {
             assert!(status.code().is_none(), "it was not killed, it failed: {message}");
             killed += 1;
         }
-        assert_eq!(got, expected, "{query} with sync {sync}, round {rounds}");
-        assert_eq!(files(&place.join("broken.rows")), expected_files, "{query} with sync {sync}, round {rounds}");
+        let what = format!("{query} from {format} into {sink:?} with sync {sync}, round {rounds}");
+        assert_eq!(got, expected, "{what}");
+        assert_eq!(files(&place.join("broken.rows")), expected_files, "{what}");
     }
 }

@@ -162,7 +162,7 @@ impl Place<'_> {
             // The last part of a name stands for the query, the one before for the file's number: which rows go together
             // into a file is nobody's business.
             let batch = name.rsplitn(3, '-').nth(2).unwrap();
-            rows.entry(batch.to_string()).or_default().extend(lines_of(&self.case.disk, path));
+            rows.entry(batch.to_string()).or_default().extend(rows_of(path, self.case.disk.read(path).unwrap()));
         }
         rows.values_mut().for_each(|rows| rows.sort());
         if let Some(table) = self.case.world.resources.table("q") {
@@ -189,9 +189,8 @@ impl Place<'_> {
     }
 }
 
-/// A file's rows.
-fn lines_of(disk: &SimulatedDisk, path: &Path) -> Vec<String> {
-    let bytes = disk.read(path).unwrap();
+/// The rows in a file's bytes.
+pub(crate) fn rows_of(path: &Path, bytes: Vec<u8>) -> Vec<String> {
     if path.extension().is_some_and(|e| e == "parquet") {
         let frame = ParquetReader::new(Cursor::new(bytes)).finish().unwrap();
         let cell = |column: &polars::prelude::Column, row| format!("{:?}", column.get(row).unwrap());
