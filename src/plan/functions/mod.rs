@@ -7,6 +7,7 @@ mod aggregate;
 mod array;
 mod condition;
 mod date;
+mod date_making;
 mod generator;
 mod hash;
 mod json;
@@ -16,13 +17,14 @@ mod misfit;
 mod operator;
 mod string;
 mod system;
+mod text;
 mod time_window;
 mod vector;
 mod window;
 
 pub use date::{extract_field, extract_type};
 pub use misfit::{misfit, refuses_null};
-pub use string::number_format_type;
+pub use text::number_format_type;
 
 use crate::types::DataType;
 
@@ -247,7 +249,9 @@ const FAMILIES: &[&[Function]] = &[
     condition::FUNCTIONS,
     math::FUNCTIONS,
     string::FUNCTIONS,
+    text::FUNCTIONS,
     date::FUNCTIONS,
+    date_making::FUNCTIONS,
     array::FUNCTIONS,
     map::FUNCTIONS,
     json::FUNCTIONS,
