@@ -1,4 +1,5 @@
-//! What big state costs: small batches over ten thousand and over ten million keys, memory a key, leaving, overhead.
+//! What big state costs: small batches over ten thousand and over ten million keys, memory a key, leaving, coming back
+//! from a checkpoint, overhead.
 //!
 //! `cargo bench --bench state [-- KEYS]` makes its inputs once under the temporary directory, fills state with KEYS
 //! (ten million) keys and then feeds batches of 1,000 rows that touch some of them. Printed are medians and worst
@@ -11,6 +12,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 const FEW: u64 = 10_000;
 const FILL: u64 = 500_000;
@@ -50,6 +52,7 @@ fn main() {
         );
     }
     leaving(&root, &append);
+    restart(&root, &update);
     let overhead = run(&root.join(format!("keys-{FEW}")), "SELECT k FROM STREAM s WHERE k < 0", "append");
     report("overhead: a filter that keeps nothing", &overhead, "1 ms");
 }
@@ -78,6 +81,36 @@ fn leaving(root: &Path, append: &str) {
         ""
     );
     println!("{:<44} {:>12.1}", "a million groups go, ms", run.batches.iter().skip(1).copied().fold(f64::NAN, f64::max));
+}
+
+/// A query with a million keys in its checkpoint is started again, and there is nothing to do.
+fn restart(root: &Path, update: &str) {
+    let folder = root.join("restart");
+    fill(&folder, 1_000_000);
+    let dir = folder.join("checkpoint");
+    // Not there at the first run.
+    let _ = fs::remove_dir_all(&dir);
+    let stream =
+        format!("CREATE STREAM s (k BIGINT, v BIGINT) USING csv OPTIONS (path '{}/*.csv', maxFilesPerTrigger '1');\n", folder.display());
+    let query = format!("{update} INTO noop OUTPUT MODE update TRIGGER AVAILABLE NOW CHECKPOINT '{}';\n", dir.display());
+    let seconds = |script: &str| {
+        let path = folder.join("script.sql");
+        fs::write(&path, script).expect("the temporary directory is writable");
+        let start = Instant::now();
+        let output = Command::new(env!("CARGO_BIN_EXE_eddy")).arg("run").arg(&path).output().expect("eddy runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        start.elapsed().as_secs_f64()
+    };
+    seconds(&format!("{stream}{query}"));
+    let bytes = folder_bytes(&dir) as f64 / f64::from(1 << 20);
+    let mut times: Vec<f64> = (0..5).map(|_| seconds(&format!("{stream}{query}")) - seconds(&stream)).collect();
+    times.sort_by(f64::total_cmp);
+    println!("{:<44} {:>12.0} {:>12.0}   1000 ms ({bytes:.0} MiB on disk)", "restart with a million keys", times[2] * 1e3, times[4] * 1e3);
+}
+
+fn folder_bytes(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|e| e.metadata().map_or(0, |m| if m.is_dir() { folder_bytes(&e.path()) } else { m.len() })).sum()
 }
 
 /// `count` keys in big files, then small ones that touch some of them.

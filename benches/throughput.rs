@@ -4,6 +4,7 @@
 //! million events in ten files, one file a batch), runs each shape in turn with polars (through Python, where
 //! `python3`, or `$BENCH_PYTHON`, has polars), and prints medians: rows/s, the ratio to polars, and where
 //! a batch's time goes. `-- socket` prints lines per second from a loopback socket, without and with its write-ahead log.
+//! `-- checkpoint` prints what a checkpoint costs (see `checkpoint.rs`).
 //! After the shapes come single functions (`-- functions` for them alone, see `functions.rs`).
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
@@ -22,6 +23,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+#[path = "checkpoint.rs"]
+mod checkpoint;
 #[path = "socket.rs"]
 mod socket;
 
@@ -143,6 +146,14 @@ fn line(kind: &str, random: &mut Random, row: usize, out: &mut String) {
                 value % 100
             );
         }
+        // An impression every two milliseconds, and clicks on some of them within three seconds.
+        "impressions" => {
+            let _ = write!(out, "{{\"ad_id\":{row},\"impression_time\":\"{}\"}}", iso(1_700_000_000_000 + 2 * row as i64));
+        }
+        "clicks" => {
+            let (ad, after) = (row * 3, random.below(3000) as i64);
+            let _ = write!(out, "{{\"click_ad_id\":{ad},\"click_time\":\"{}\"}}", iso(1_700_000_000_000 + 2 * ad as i64 + after));
+        }
         "text" => {
             for i in 0..12 {
                 // Nearly Zipf: the product of two uniform draws favours small numbers.
@@ -169,9 +180,14 @@ fn line(kind: &str, random: &mut Random, row: usize, out: &mut String) {
 }
 
 fn make_inputs(root: &Path) {
-    for (kind, extension, rows) in
-        [("events", "json", ROWS), ("text", "txt", ROWS / 4), ("nested", "json", ROWS), ("wide", "json", ROWS / 2)]
-    {
+    for (kind, extension, rows) in [
+        ("events", "json", ROWS),
+        ("text", "txt", ROWS / 4),
+        ("nested", "json", ROWS),
+        ("wide", "json", ROWS / 2),
+        ("impressions", "json", 3 * (ROWS / 6)),
+        ("clicks", "json", ROWS / 6),
+    ] {
         let folder = root.join(kind);
         if folder.join("done").exists() {
             continue;
@@ -304,6 +320,9 @@ fn main() {
     }
     if wanted.is_empty() || wanted.iter().any(|w| w == "socket") {
         socket::run(&root);
+    }
+    if wanted.is_empty() || wanted.iter().any(|w| w == "checkpoint") {
+        checkpoint::run(&root);
     }
     if wanted.is_empty() {
         functions::print(&[]);

@@ -99,6 +99,11 @@ impl Background {
         }
     }
 
+    /// A partition's newest snapshot is that of an earlier run, of so many bytes.
+    pub(super) fn knows_snapshot(&self, dir: &Path, bytes: u64) {
+        self.shared.report().snapshots.insert(dir.to_path_buf(), Some(bytes));
+    }
+
     /// Whether changes of so many batches and bytes are worth a new snapshot. It costs what it has of bytes, so there have
     /// to be as many in the changes: then merging costs no more than a few times what writing them did.
     pub(super) fn wants_snapshot(&self, dir: &Path, frames: u64, bytes: u64) -> bool {

@@ -244,6 +244,11 @@ impl Checkpoint {
             self.metadata = metadata;
         }
         let background = Background::start(Arc::clone(&self.disk), self.dir.clone(), self.options.clone())?;
+        for log in self.state.iter().flatten().filter(|log| log.last().is_some()) {
+            if let Some(bytes) = state::snapshot_bytes(&*self.disk, log.dir())? {
+                background.knows_snapshot(log.dir(), bytes);
+            }
+        }
         if let Some(batch) = self.catch_up.take() {
             let mut done = Done { batch, ..Done::default() };
             for log in self.state.iter().flatten() {

@@ -303,6 +303,16 @@ fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, Checkpo
     numbered(disk, dir, "snapshot")
 }
 
+/// Bytes of a partition's newest snapshot; `None` without one.
+///
+/// # Errors
+/// The disk's.
+pub fn snapshot_bytes(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, CheckpointError> {
+    let Some((_, path)) = snapshots(disk, dir)?.pop() else { return Ok(None) };
+    let entries = disk.list(dir).map_err(CheckpointError::io("listed", dir))?;
+    Ok(entries.iter().find(|entry| path.ends_with(&entry.name)).map(|entry| entry.bytes))
+}
+
 /// Takes rows of a list; `None` when they do not fit.
 pub type Each<'a> = &'a mut dyn FnMut(u8, &Block) -> Option<()>;
 

@@ -108,8 +108,7 @@ impl<'a> Builder<'a> {
     /// For a streaming query; `partitions` 0 means one a worker.
     pub fn streaming(around: &'a Surroundings<'a>, mode: OutputMode, partitions: usize) -> Builder<'a> {
         let width = if partitions == 0 { around.resources.pool().width() } else { partitions };
-        let partitions = width.clamp(1, 1 << 10).next_power_of_two();
-        Builder::new(around, Some(mode), partitions)
+        Builder::new(around, Some(mode), rounded(width))
     }
 
     fn new(around: &'a Surroundings<'a>, mode: Option<OutputMode>, partitions: usize) -> Builder<'a> {
@@ -614,6 +613,11 @@ impl<'a> Builder<'a> {
             }
         })
     }
+}
+
+/// How many partitions a query's state has where so many are asked for: a power of two.
+pub fn rounded(partitions: usize) -> usize {
+    partitions.clamp(1, 1 << 10).next_power_of_two()
 }
 
 fn not_built(what: &str) -> EngineError {

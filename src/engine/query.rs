@@ -106,7 +106,9 @@ pub fn start(mut spec: QuerySpec) -> Result<QueryHandle, EngineError> {
     let opened = spec.checkpoint.as_ref().map(|c| query_checkpoint::open(c, &spec.resources)).transpose()?;
     let earlier = opened.as_ref().and_then(|o| o.metadata.as_ref());
     let id = earlier.map_or_else(|| unique_id(spec.clock.now_micros(), 1), |m| m.id.clone());
-    let partitions = earlier.map_or(spec.settings.partitions, |m| m.partitions);
+    // State stays where it is: what was chosen at the first start holds.
+    let fixed = earlier.map(|m| m.partitions).or_else(|| spec.taken.as_ref().and_then(Takeover::partitions));
+    let partitions = fixed.unwrap_or(spec.settings.partitions);
     let mut built = Builder::streaming(&around, spec.mode, partitions).build(&spec.plan)?;
     let (keeper, found) = match opened.map(|o| o.restore(&mut built, &id)).transpose()? {
         Some((keeper, found)) => (Some(keeper), Some(found)),
@@ -136,7 +138,9 @@ pub fn start(mut spec: QuerySpec) -> Result<QueryHandle, EngineError> {
         watermarks.restore(text).ok_or_else(|| EngineError::external(format!("`{text}` is no text of watermarks")))?;
     }
     if keeper.is_some() {
-        shared.note_recovery(found.as_ref().and_then(query_checkpoint::recovery_text));
+        let other = query_checkpoint::other_partitions(fixed, spec.settings.partitions);
+        let told = found.as_ref().and_then(query_checkpoint::recovery_text).into_iter().chain(other).collect::<Vec<_>>();
+        shared.note_recovery(Some(told.join("; ")).filter(|text| !text.is_empty()));
     }
     let committed = found.as_ref().and_then(|f| f.committed);
     let runner = Box::new(Runner {

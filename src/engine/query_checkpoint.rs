@@ -2,7 +2,7 @@
 //! written for a batch.
 
 use super::bounded::NoSystemTables;
-use super::build::{Builder, Built, Surroundings};
+use super::build::{Builder, Built, Surroundings, rounded};
 use super::clock::Clock;
 use super::eval::EvalContext;
 use super::node::Node;
@@ -101,6 +101,11 @@ impl Takeover {
             own.len() == columns.len() && own.iter().zip(columns).all(|(a, b)| a.name == b.name && a.data_type == b.data_type)
         };
         self.sink.take_if(|(own, _)| same(own)).map(|(_, sink)| sink)
+    }
+
+    /// How many partitions its state has; `None` without any.
+    pub(super) fn partitions(&self) -> Option<usize> {
+        self.state.iter().map(Vec::len).max()
     }
 
     pub(super) fn restore_state(&self, built: &mut Built) -> Result<(), EngineError> {
@@ -229,6 +234,14 @@ pub(super) fn recovery_text(found: &Found) -> Option<String> {
         )),
         (None, _) => found.committed.map(|n| format!("batch {n} was committed: it goes on with batch {}", n + 1)),
     }
+}
+
+/// What a start has to say where another number of partitions is asked for than state has; 0 asks for none.
+pub(super) fn other_partitions(fixed: Option<usize>, wanted: usize) -> Option<String> {
+    let fixed = fixed.filter(|fixed| wanted > 0 && *fixed != rounded(wanted))?;
+    Some(format!(
+        "its state stays in {fixed} partitions, as at its first start: spark.sql.shuffle.partitions = {wanted} is for new queries"
+    ))
 }
 
 impl Keeper {

@@ -5,7 +5,7 @@ use eddyline::diagnostic::Diagnostic;
 use eddyline::engine::clock::SystemClock;
 use eddyline::engine::sink::console::{Format, Output};
 use eddyline::progress::QueryState;
-use eddyline::session::{Outcome, Session, SessionOptions, Surface};
+use eddyline::session::{Answer, Outcome, Session, SessionOptions, Surface};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -237,4 +237,32 @@ fn a_setting_gives_every_query_its_checkpoint() {
     run(&mut session, "STOP kept");
     run(&mut session, "START none AS SELECT k FROM STREAM s INTO noop TRIGGER AVAILABLE NOW");
     assert!(!names().contains(&"none".to_string()));
+}
+
+#[test]
+fn state_stays_in_the_partitions_that_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let lines: String = (0..50).map(|k| format!("{{\"k\":{k}}}\n")).collect();
+        std::fs::write(folder.path().join(format!("{name}.tmp")), lines).unwrap();
+        std::fs::rename(folder.path().join(format!("{name}.tmp")), folder.path().join(format!("{name}.json"))).unwrap();
+    };
+    let mut session = session();
+    let stream = format!("CREATE STREAM s (k INT) USING json OPTIONS (path '{}/*.json')", folder.path().display());
+    run(&mut session, &stream);
+    let mut state = |sql: &str, before: &str| {
+        run(&mut session, before);
+        let Answer::Started(entry) = session.execute(sql).unwrap().answer else { panic!("{sql} starts a query") };
+        wait_for("a batch", || entry.handle.snapshot().progress.iter().any(|p| p.num_input_rows == 50));
+        let snapshot = entry.handle.snapshot();
+        let state = &snapshot.progress.back().unwrap().state_operators[0];
+        (state.partitions, state.num_rows_total)
+    };
+    write("one");
+    let start = "START q AS SELECT k, count(*) AS n FROM STREAM s GROUP BY k INTO noop OUTPUT MODE update";
+    assert_eq!(state(start, "SET spark.sql.shuffle.partitions = 4"), (4, 50));
+    write("two");
+    // Keys that were looked for elsewhere would be there twice.
+    let altered = "ALTER QUERY q AS SELECT k, count(*) + 1 AS n FROM STREAM s GROUP BY k";
+    assert_eq!(state(altered, "SET spark.sql.shuffle.partitions = 1"), (4, 50));
 }

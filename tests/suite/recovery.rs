@@ -2,6 +2,7 @@
 //! power loss at any moment, and by damaged files.
 
 use crate::engine::{DEADLINE, World, rows_of, write_file};
+use eddyline::checkpoint::record::Record;
 use eddyline::checkpoint::simulated::{Fault, Operation, SimulatedDisk};
 use eddyline::checkpoint::{Options, Sync};
 use eddyline::engine::clock::SystemClock;
@@ -86,6 +87,8 @@ pub(crate) struct Case {
     pub(crate) disk: SimulatedDisk,
     written: Arc<Mutex<Written>>,
     sync: Sync,
+    /// `spark.sql.shuffle.partitions`
+    partitions: usize,
 }
 
 const A: &str = "k INT, n INT, d DOUBLE, w STRING, ts TIMESTAMP";
@@ -116,7 +119,15 @@ pub(crate) fn case(sql: &str, mode: OutputMode, batches: usize) -> Case {
             write_file(&folder, index, "json", &piece.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
-    let mut case = Case { world, sql: sql.to_string(), mode, disk: SimulatedDisk::default(), written: Arc::default(), sync: Sync::Offsets };
+    let mut case = Case {
+        world,
+        sql: sql.to_string(),
+        mode,
+        disk: SimulatedDisk::default(),
+        written: Arc::default(),
+        sync: Sync::Offsets,
+        partitions: 0,
+    };
     case.on(SimulatedDisk::default());
     case
 }
@@ -142,6 +153,7 @@ impl Case {
         let handle = Arc::new(OnceLock::new());
         spec.sink = Box::new(Crashing { inner: open(&spec.plan.columns()), crash, handle: Arc::clone(&handle) });
         let options = Options { sync: self.sync, retain: 3, deltas: 2 };
+        spec.settings.partitions = self.partitions;
         spec.checkpoint = Some(CheckpointSpec { dir: "/checkpoints/q".into(), options });
         let started = start(spec)?;
         assert!(handle.set(started.clone()).is_ok());
@@ -354,6 +366,41 @@ fn another_query_is_refused_with_what_differs() {
     (first.sql, first.mode) = ("SELECT upper(w) AS v, count(*) + 1 FROM STREAM a WHERE n > 1 GROUP BY w".to_string(), OutputMode::Complete);
     first.on(disk);
     first.run(None).unwrap();
+}
+
+#[test]
+fn the_number_of_partitions_is_that_of_the_first_start() {
+    for (sql, mode) in queries().into_iter().take(11) {
+        let mut case = case(&sql, mode, 5);
+        case.partitions = 4;
+        case.run(None).unwrap();
+        let expected = case.rows();
+        case.on(SimulatedDisk::default());
+        case.run(Some((2, CrashPoint::Sink))).unwrap_err();
+        case.disk.kill();
+        case.partitions = 1;
+        let again = case.run(None).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        assert_eq!(case.rows(), expected, "{sql}");
+        let told = again.recovery().unwrap();
+        let note = "; its state stays in 4 partitions, as at its first start: spark.sql.shuffle.partitions = 1 is for new queries";
+        assert!(told.starts_with("batch 2 had its offsets logged") && told.ends_with(note), "{told}");
+        // Three become four, and nobody asks for another number.
+        for (partitions, told) in [(3, false), (0, false), (8, true)] {
+            case.partitions = partitions;
+            assert_eq!(case.run(None).unwrap().recovery().unwrap().contains("stays in 4"), told, "{partitions}");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_of_an_older_version_is_refused() {
+    let case = case("SELECT w, count(*) FROM STREAM a GROUP BY w", OutputMode::Update, 2);
+    case.run(None).unwrap();
+    let line = Record::default().with("eddyline", "checkpoint").with("format", 1).with("id", "x").with("partitions", 2);
+    let text = line.line() + &Record::default().with("lines", 1).line();
+    case.disk.damage("/checkpoints/q/metadata".as_ref(), |bytes| *bytes = text.into_bytes());
+    let error = case.run(None).unwrap_err().to_string();
+    assert!(error.contains("/checkpoints/q/metadata has the format 1, which this version does not know"), "{error}");
 }
 
 #[test]

@@ -254,6 +254,14 @@ impl Stored for String {
     fn take(bytes: &mut &[u8]) -> Option<String> {
         String::from_utf8(take_bytes(bytes)?.to_vec()).ok()
     }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+        out.bytes(all.map(|one| one.as_bytes()));
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<String>> {
+        columns.bytes()?.map(|bytes| String::from_utf8(bytes.to_vec()).ok()).collect()
+    }
 }
 
 impl Stored for Box<[u8]> {
@@ -264,6 +272,14 @@ impl Stored for Box<[u8]> {
     fn take(bytes: &mut &[u8]) -> Option<Box<[u8]>> {
         take_bytes(bytes).map(Into::into)
     }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+        out.bytes(all.map(|one| &**one));
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Box<[u8]>>> {
+        Some(columns.bytes()?.map(Into::into).collect())
+    }
 }
 
 impl Stored for Arc<[u8]> {
@@ -273,6 +289,14 @@ impl Stored for Arc<[u8]> {
 
     fn take(bytes: &mut &[u8]) -> Option<Arc<[u8]>> {
         take_bytes(bytes).map(Into::into)
+    }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block) {
+        out.bytes(all.map(|one| &**one));
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Arc<[u8]>>> {
+        Some(columns.bytes()?.map(Into::into).collect())
     }
 }
 

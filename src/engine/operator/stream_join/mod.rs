@@ -21,7 +21,7 @@ use crate::engine::eval::access::{self, flag_series};
 use crate::engine::pool::Pool;
 use crate::engine::state::keys::{KeyBatch, KeyKind};
 use crate::engine::state_schema;
-use crate::engine::{EngineError, Frame};
+use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::JoinKind;
 use crate::plan::time_range::StateBound;
@@ -30,6 +30,10 @@ use crate::types::{DataType, Value};
 use polars::prelude::Series;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Rows from which on partitions are worked on in parallel: handing work over costs tens of microseconds, which is more than
+/// a small batch takes.
+const MANY: u64 = 4096;
 
 /// Its name, as Spark's progress has it.
 pub const STREAM_JOIN: &str = "symmetricHashJoin";
@@ -122,6 +126,8 @@ pub struct StreamJoin {
     kind: KeyKind,
     partitions: Vec<Partition>,
     dropped: u64,
+    /// Of the last batch.
+    resources: Option<Resources>,
 }
 
 impl StreamJoin {
@@ -129,7 +135,7 @@ impl StreamJoin {
     pub fn new(shape: Shape, partitions: usize) -> StreamJoin {
         let kind = KeyKind::of(&shape.sides[0].keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
         let partitions = (0..partitions).map(|_| Partition::new(&kind, &shape)).collect();
-        StreamJoin { shape, kind, partitions, dropped: 0 }
+        StreamJoin { shape, kind, partitions, dropped: 0, resources: None }
     }
 
     /// Everything that needs no state: late rows go, keys are hashed.
@@ -173,8 +179,7 @@ fn over(
 ) -> Result<Vec<Vec<Frame>>, EngineError> {
     let work = |(index, partition): (usize, &mut Partition)| work(index, partition);
     let items: Vec<_> = partitions.iter_mut().enumerate().collect();
-    // Handing work over costs tens of microseconds: more than a small batch takes.
-    if rows < 4096 { items.into_iter().map(work).collect() } else { pool.map(items, work).into_iter().collect() }
+    if rows < MANY { items.into_iter().map(work).collect() } else { pool.map(items, work).into_iter().collect() }
 }
 
 fn column(frame: &Frame, id: ColumnId) -> Result<Series, EngineError> {
@@ -237,6 +242,7 @@ impl Operator for StreamJoin {
             parts.push(over(&mut self.partitions, rows, pool, |index, p| p.take_in_all(shape, index, &prepared, context))?);
         }
         self.dropped = dropped;
+        self.resources = Some(context.resources.clone());
         let shape = &self.shape;
         parts.push(over(&mut self.partitions, rows_in, pool, |_, p| p.expire_all(shape, context))?);
         // A partition's rows stand together, those that left last.
@@ -247,7 +253,11 @@ impl Operator for StreamJoin {
     }
 
     fn commit(&mut self) {
-        self.partitions.iter_mut().for_each(Partition::commit);
+        let gone: u64 = self.partitions.iter().map(|p| p.figures().removed).sum();
+        match self.resources.as_ref().filter(|_| gone >= MANY) {
+            Some(resources) => drop(resources.pool().map(self.partitions.iter_mut().collect(), Partition::commit)),
+            None => self.partitions.iter_mut().for_each(Partition::commit),
+        }
     }
 
     fn rollback(&mut self) {

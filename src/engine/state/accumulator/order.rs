@@ -1,6 +1,7 @@
 //! min, max, min_by, max_by, first, last, any_value.
 
 use super::{Fold, Made, Shape, Updates, column, constant, each, narrow};
+use crate::checkpoint::{Block, Columns};
 use crate::engine::EngineError;
 use crate::engine::columns::{series_of, value_at};
 use crate::engine::eval::access::{self, Cells, Output, bytes, numbers, validity};
@@ -70,6 +71,19 @@ impl<T: Stored> Stored for Best<T> {
 
     fn take(bytes: &mut &[u8]) -> Option<Best<T>> {
         Some(Best { value: T::take(bytes)?, seen: bool::take(bytes)? })
+    }
+
+    fn put_all<'a>(all: impl Iterator<Item = &'a Self> + Clone, out: &mut Block)
+    where
+        Self: 'a,
+    {
+        T::put_all(all.clone().map(|one| &one.value), out);
+        bool::put_all(all.map(|one| &one.seen), out);
+    }
+
+    fn take_all(columns: &mut Columns<'_>) -> Option<Vec<Best<T>>> {
+        let values = T::take_all(columns)?;
+        Some(values.into_iter().zip(bool::take_all(columns)?).map(|(value, seen)| Best { value, seen }).collect())
     }
 }
 
