@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench state [-- KEYS]` makes its inputs once under the temporary directory, fills state with KEYS
 //! (ten million) keys and then feeds batches of 1,000 rows that touch some of them. Printed are medians and worst
-//! batches beside their budgets.
+//! batches beside their budgets. Last, twice as many keys in memory, and with 64 MB of it and the rest on disk.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 #![expect(clippy::disallowed_methods, reason = "whole processes are watched from outside")]
@@ -55,7 +55,30 @@ fn main() {
     restart(&root, &update);
     let overhead = run(&root.join(format!("keys-{FEW}")), "SELECT k FROM STREAM s WHERE k < 0", "append");
     report("overhead: a filter that keeps nothing", &overhead, "1 ms");
+    on_disk(&root, 2 * keys, &update);
 }
+
+/// A count of many keys, most of which are on disk: first all are new, then as many rows as a tenth of them touch some.
+fn on_disk(root: &Path, keys: u64, query: &str) {
+    let folder = root.join(format!("disk-{keys}"));
+    let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) as i64;
+    let rows = (0..keys).chain((0..keys / 10).map(|n| n.wrapping_mul(0x2545_F491_4F6C_DD1D) % keys));
+    let rows: Vec<(i64, i64)> = if folder.join("done").exists() { Vec::new() } else { rows.map(|n| (key(n), 10)).collect() };
+    write(&folder, &rows.chunks(FILL as usize).map(<[_]>::to_vec).collect::<Vec<_>>());
+    let filling = keys.div_ceil(FILL) as usize;
+    println!("{:<44} {:>12} {:>12} {:>12}", format!("count of {keys} keys"), "new rows/s", "old rows/s", "peak MB");
+    for (name, settings) in [("  in memory", ""), ("  64 MB of state in memory, the rest on disk", ON_DISK)] {
+        let run = run_with(&folder, settings, query, "update");
+        let rate =
+            |from: usize, until: usize| run.rows[from..until].iter().sum::<f64>() / run.batches[from..until].iter().sum::<f64>() * 1000.0;
+        let (new, old) = (rate(0, filling.min(run.rows.len())), rate(filling.min(run.rows.len()), run.rows.len()));
+        println!("{name:<44} {new:>12.0} {old:>12.0} {:>12.0}", run.peak / f64::from(1 << 20));
+    }
+}
+
+const ON_DISK: &str = "SET spark.sql.streaming.stateStore.providerClass = \
+    'org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider';\n\
+    SET spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB = 64;\n";
 
 fn report(name: &str, run: &Run, budget: &str) -> f64 {
     let small: Vec<f64> = run.batches.iter().zip(&run.rows).filter(|(_, rows)| **rows == SMALL as f64).map(|(ms, _)| *ms).collect();
@@ -145,8 +168,12 @@ fn write(folder: &Path, files: &[Vec<(i64, i64)>]) {
 }
 
 fn run(folder: &Path, query: &str, mode: &str) -> Run {
+    run_with(folder, "", query, mode)
+}
+
+fn run_with(folder: &Path, settings: &str, query: &str, mode: &str) -> Run {
     let script = format!(
-        "CREATE STREAM s (k BIGINT, v BIGINT) USING csv OPTIONS (path '{}/*.csv', maxFilesPerTrigger '1');\n\
+        "{settings}SET spark.sql.streaming.numRecentProgressUpdates = 1000;\nCREATE STREAM s (k BIGINT, v BIGINT) USING csv OPTIONS (path '{}/*.csv', maxFilesPerTrigger '1');\n\
          START q AS {query} INTO noop OUTPUT MODE {mode} TRIGGER AVAILABLE NOW;\nAWAIT q;\n\
          SELECT batchId, numInputRows, durationMs, stateOperators FROM progress('q');\n",
         folder.display()

@@ -7,6 +7,7 @@
 //! durable                      up to which batch a power loss loses nothing
 //! state/<operator>/<partition> deltas and snapshots
 //! sources/<i>/                 what a source has logged, summed up (N.log), and its own files
+//! spill/                       of a running query: state larger than memory; nothing that a restart needs
 //! ```
 //!
 //! A batch is *committed* when its commit record is written: a kill of the process loses nothing from there on.
@@ -414,7 +415,7 @@ fn state_of(dir: &Path, metadata: &Metadata, committed: Option<&Logged>, next: u
 
 /// Refuses a directory with other things in it.
 fn not_anothers(disk: &dyn Disk, dir: &Path) -> Result<(), CheckpointError> {
-    const OURS: &[&str] = &["lock", "metadata.tmp", "offsets", "commits", "state", "sources"];
+    const OURS: &[&str] = &["lock", "metadata.tmp", "offsets", "commits", "state", "sources", "spill"];
     let entries = disk.list(dir).map_err(CheckpointError::io("listed", dir))?;
     match entries.iter().find(|e| !OURS.contains(&e.name.as_str())) {
         Some(other) => Err(CheckpointError::Changed {

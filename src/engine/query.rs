@@ -21,6 +21,7 @@ use super::query_state::{Command, STATE_ROWS, Shared, SharedFacts, TableColumns,
 use super::sink::{Sink, SinkBatch, SinkRun};
 use super::source::rate_limit::{BatchFacts, RateSettings};
 use super::source::{self, ReadTask, Signal, Source, SourceContext, SourceFolder};
+use super::state::spill::{self, Spill, SpillSettings};
 use super::trigger::{self, Data, Decision};
 use super::watermark::{Policy, Watermarks};
 use super::{EngineError, Frame, Resources};
@@ -79,11 +80,20 @@ pub struct QuerySettings {
     pub recent_progress: usize,
     /// `spark.streaming.backpressure.*`; `None`: not enabled.
     pub backpressure: Option<RateSettings>,
+    /// `spark.sql.streaming.stateStore.providerClass` and how much of the state is in memory; `None`: all of it.
+    pub spill: Option<SpillSettings>,
 }
 
 impl Default for QuerySettings {
     fn default() -> QuerySettings {
-        QuerySettings { partitions: 0, no_data_batches: true, watermark_policy: Policy::Min, recent_progress: 100, backpressure: None }
+        QuerySettings {
+            partitions: 0,
+            no_data_batches: true,
+            watermark_policy: Policy::Min,
+            recent_progress: 100,
+            backpressure: None,
+            spill: None,
+        }
     }
 }
 
@@ -110,6 +120,7 @@ pub fn start(mut spec: QuerySpec) -> Result<QueryHandle, EngineError> {
     let fixed = earlier.map(|m| m.partitions).or_else(|| spec.taken.as_ref().and_then(Takeover::partitions));
     let partitions = fixed.unwrap_or(spec.settings.partitions);
     let mut built = Builder::streaming(&around, spec.mode, partitions).build(&spec.plan)?;
+    spill_to_disk(&spec, &mut built)?;
     let (keeper, found) = match opened.map(|o| o.restore(&mut built, &id)).transpose()? {
         Some((keeper, found)) => (Some(keeper), Some(found)),
         None => (None, None),
@@ -174,6 +185,25 @@ pub fn start(mut spec: QuerySpec) -> Result<QueryHandle, EngineError> {
     });
     runner.spawn()?;
     Ok(QueryHandle::new(shared))
+}
+
+/// Lets operators keep on disk what is too much for memory, where the settings say so.
+fn spill_to_disk(spec: &QuerySpec, built: &mut Built) -> Result<(), EngineError> {
+    let checkpoint = spec.checkpoint.as_ref().map(|c| c.dir.clone());
+    if let Some(dir) = &checkpoint {
+        // A kill may have left it there, of a run with other settings, too.
+        spill::clear(dir)
+            .map_err(|e| EngineError::external(format!("{} cannot be removed: {e}", dir.join(spill::IN_CHECKPOINT).display())))?;
+    }
+    let Some(settings) = spec.settings.spill else { return Ok(()) };
+    let name = unique_id(spec.clock.now_micros(), 3);
+    let spill = Spill::new(settings, &spec.resources, checkpoint, name);
+    let mut number = 0;
+    built.root.each_operator(&mut |operator| {
+        operator.spill_to(spill.tier(number));
+        number += 1;
+    });
+    Ok(())
 }
 
 /// The sources of a plan, each where an earlier run left it.
@@ -275,14 +305,18 @@ impl Runner {
             self.close_checkpoint(outcome)
         }));
         let panicked = outcome.is_err();
-        let outcome = outcome.unwrap_or_else(|panic| {
+        let mut outcome = outcome.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
             Err(EngineError::internal(format!("the query's thread panicked: {}", text.unwrap_or("no message"))))
         });
         if shared.hands_over() && !panicked {
-            let taken = self.hand_over();
-            drop(self);
-            return shared.end_with(taken);
+            match self.hand_over() {
+                Ok(taken) => {
+                    drop(self);
+                    return shared.end_with(taken);
+                }
+                Err(error) => outcome = Err(error),
+            }
         }
         // A failed batch was undone: once its cause is gone the query can go on. With a checkpoint it starts from that.
         if outcome.is_err() && !panicked && !self.had_checkpoint() && shared.is_named() {
@@ -295,13 +329,14 @@ impl Runner {
     }
 
     /// Everything that a query which takes this one's place goes on with; the checkpoint has the rest, where there is one.
-    fn hand_over(&mut self) -> Takeover {
+    fn hand_over(&mut self) -> Result<Takeover, EngineError> {
+        let state = if self.had_checkpoint() { Vec::new() } else { query_checkpoint::contents(&mut self.root)? };
         let mut sources = std::mem::take(&mut self.inputs);
         let receivers = sources.iter().filter_map(|i| i.source.receiver()).collect();
         let sink = Some((self.columns.clone(), std::mem::replace(&mut self.sink, Box::new(super::sink::noop::Noop))));
         if self.had_checkpoint() {
             let sources = sources.into_iter().map(|i| i.source.place().is_some().then_some(i.source)).collect();
-            return Takeover { found: Found::default(), state: Vec::new(), sources, _receivers: receivers, sink };
+            return Ok(Takeover { found: Found::default(), state, sources, _receivers: receivers, sink });
         }
         let found = Found {
             committed: self.batch.checked_sub(1),
@@ -310,8 +345,7 @@ impl Runner {
             journals: sources.iter_mut().map(|i| i.source.journal_so_far()).collect(),
             ..Found::default()
         };
-        let state = query_checkpoint::contents(&mut self.root);
-        Takeover { found, state, sources: sources.into_iter().map(|i| Some(i.source)).collect(), _receivers: receivers, sink }
+        Ok(Takeover { found, state, sources: sources.into_iter().map(|i| Some(i.source)).collect(), _receivers: receivers, sink })
     }
 
     fn had_checkpoint(&self) -> bool {
@@ -601,8 +635,15 @@ impl Runner {
         let start = self.clock.ticks();
         self.seen = self.event_times.iter().map(|e| std::mem::take(&mut *lock(e))).collect();
         self.write_checkpoint()?;
-        self.shared.note_states(self.root.states());
+        let mut states = self.root.states();
         self.root.each_operator(&mut |o| o.commit());
+        if states.iter().any(|s| s.disk.is_some()) {
+            // What is where is decided at commit.
+            for (state, after) in states.iter_mut().zip(self.root.states()) {
+                (state.memory_used_bytes, state.disk) = (after.memory_used_bytes, after.disk);
+            }
+        }
+        self.shared.note_states(states);
         self.sink.commit(self.batch).map_err(|e| e.within("the sink"))?;
         for (input, to) in self.inputs.iter_mut().zip(range) {
             if let Some(to) = to {

@@ -131,18 +131,21 @@ fn put_back(kept: &mut dyn Kept, parts: &[Changes<'_>]) -> Result<(), EngineErro
 }
 
 /// Everything that operators hold, between batches.
-pub(super) fn contents(root: &mut Node) -> Vec<Vec<Changes<'static>>> {
+pub(super) fn contents(root: &mut Node) -> Result<Vec<Vec<Changes<'static>>>, EngineError> {
     let mut all = Vec::new();
+    let mut failure = None;
     root.each_operator(&mut |operator| {
         let Some(kept) = operator.stored() else { return };
         let one = |partition: usize| {
             let mut entries = Changes::default();
-            kept.contents(partition, &mut entries);
-            entries
+            kept.contents(partition, &mut entries).map(|()| entries)
         };
-        all.push((0..kept.partitions()).map(one).collect());
+        match (0..kept.partitions()).map(one).collect() {
+            Ok(entries) => all.push(entries),
+            Err(error) => failure = Some(error),
+        }
     });
-    all
+    failure.map_or(Ok(all), Err)
 }
 
 /// How far each source is read after a batch.

@@ -85,6 +85,17 @@ pub struct StateOperatorProgress {
     pub open_windows: Vec<WindowGroups>,
     /// Windows that the batch closed, ascending.
     pub closed_windows: Vec<WindowGroups>,
+    /// What of it is on disk; `None` where it stays in memory.
+    pub disk: Option<OnDisk>,
+}
+
+/// State that is on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnDisk {
+    /// Rows of the total.
+    pub rows: u64,
+    /// Bytes of the query's files.
+    pub bytes: u64,
 }
 
 /// A time window, microseconds since the epoch, and how many groups it has.

@@ -55,7 +55,20 @@ pub fn why(facts: &Facts<'_>) -> Why {
     }
     let found = pressure(&pressure::Facts { trigger: facts.trigger, last, sources: facts.sources });
     let mood = if found.keeps_up() { Mood::Good } else { Mood::Warning };
-    say(mood, found.sentence())
+    let sentence = found.sentence();
+    match on_disk(newest).filter(|_| mood == Mood::Warning) {
+        Some(disk) => say(mood, format!("{sentence}; {disk}")),
+        None => say(mood, sentence),
+    }
+}
+
+/// How much of the state a batch has to look for on disk.
+fn on_disk(batch: &BatchProgress) -> Option<String> {
+    let disk: u64 = batch.state_operators.iter().filter_map(|o| o.disk).map(|d| d.rows).sum();
+    let all: u64 = batch.state_operators.iter().map(|o| o.num_rows_total).sum();
+    let text =
+        || format!("{} of {} rows of state are on disk, a larger maxMemoryUsageMB keeps more in memory", grouped(disk), grouped(all));
+    (disk > 0).then(text)
 }
 
 fn say(mood: Mood, sentence: impl Into<String>) -> Why {
@@ -218,7 +231,7 @@ fn clock_time(micros: i64, zone: chrono_tz::Tz, near: Option<i64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EventTime, OperatorProgress, SinkProgress, StateOperatorProgress};
+    use super::super::{EventTime, OnDisk, OperatorProgress, SinkProgress, StateOperatorProgress};
     use super::*;
 
     fn facts<'a>(state: &'a QueryState, sources: &'a [SourceStatus], last: Option<&'a BatchProgress>) -> Facts<'a> {
@@ -306,6 +319,21 @@ mod tests {
             why(&facts).sentence,
             "append waits until the watermark passes 01:00:30; it stands at 01:00:27, and an event of 01:00:40 or later moves it there"
         );
+    }
+
+    #[test]
+    fn says_of_a_slow_query_that_its_state_is_on_disk() {
+        let mut last = batch(vec![]);
+        last.duration_ms.trigger_execution = 3000.0;
+        last.sink.num_output_rows = 7;
+        let disk = Some(OnDisk { rows: 1204, bytes: 1 });
+        last.state_operators = vec![StateOperatorProgress { num_rows_total: 5000, disk, ..StateOperatorProgress::default() }];
+        let mut facts = facts(&QueryState::Running, &[], Some(&last));
+        facts.trigger = Trigger::ProcessingTime(1_000_000);
+        let end = "; 1,204 of 5,000 rows of state are on disk, a larger maxMemoryUsageMB keeps more in memory";
+        assert!(why(&facts).sentence.ends_with(end), "{}", why(&facts).sentence);
+        facts.trigger = Trigger::ProcessingTime(10_000_000);
+        assert!(!why(&facts).sentence.contains("on disk"), "{}", why(&facts).sentence);
     }
 
     #[test]

@@ -142,6 +142,23 @@ To see a recovery:  CRASH kept AFTER SINK;  and then  RESUME kept;
 To change a running query:  ALTER QUERY kept AS SELECT id, upper(status) AS status FROM STREAM orders;",
     },
     Topic {
+        name: "state",
+        title: "what a query remembers, and state larger than memory",
+        text: "\
+Groups, the rows that joins wait with, keys seen by DEDUPLICATE: a query keeps them from batch to batch, in memory.
+  SELECT * FROM state('q');          what it is;  SELECT stateOperators FROM progress('q');  how many rows and bytes
+A WATERMARK lets it go. What has to stay and is larger than memory goes to disk:
+  SET spark.sql.streaming.stateStore.providerClass =
+    'org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider';
+  SET spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB = 200;
+holds for queries started from then on. Up to so many megabytes (500 by itself) stay in memory for each query, or with
+rocksdb.boundedMemoryUsage = true for all of them together; what was touched longest ago goes first, and comes back
+when a batch touches it. Results are the same, batches that touch much of it are slower. The files are in `spill` of the
+CHECKPOINT, else in the directory for temporary files (TMPDIR), and are removed with the query; a restart reads the
+checkpoint, and the setting may be another one then. Back to memory:
+  RESET spark.sql.streaming.stateStore.providerClass;",
+    },
+    Topic {
         name: "settings",
         title: "SET and the names it knows",
         text: "\

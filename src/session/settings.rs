@@ -30,6 +30,8 @@ enum Check {
     Directory,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// The class of a state store.
+    Provider,
     /// A whole number of at least this.
     AtLeast(i64),
     /// A number greater than zero, or zero too when the flag says so.
@@ -41,6 +43,11 @@ enum Check {
 const fn setting(key: &'static str, default: &'static str, check: Check, doc: &'static str) -> Setting {
     Setting { key, default, check, doc }
 }
+
+/// Spark's class that keeps state in memory: the default.
+const IN_MEMORY: &str = "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider";
+/// Spark's class that keeps state on disk where it is larger than memory.
+const ON_DISK: &str = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider";
 
 /// Every setting that means something here.
 pub const SETTINGS: &[Setting] = &[
@@ -93,6 +100,24 @@ pub const SETTINGS: &[Setting] = &[
         "10",
         Check::AtLeast(1),
         "after how many changes of a partition a checkpoint merges them",
+    ),
+    setting(
+        "spark.sql.streaming.stateStore.providerClass",
+        IN_MEMORY,
+        Check::Provider,
+        "where state is: in memory (HDFSBackedStateStoreProvider), or also on disk where it is larger (RocksDBStateStoreProvider)",
+    ),
+    setting(
+        "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB",
+        "500",
+        Check::AtLeast(0),
+        "with RocksDBStateStoreProvider: memory that a query's state takes, the rest is on disk; 0: all but the batch at hand",
+    ),
+    setting(
+        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage",
+        "false",
+        Check::Boolean,
+        "with RocksDBStateStoreProvider: whether maxMemoryUsageMB is for all queries together, and not for each",
     ),
     setting(
         "spark.sql.streaming.numRecentProgressUpdates",
@@ -250,6 +275,11 @@ impl SettingTable {
         self.get(key).and_then(|v| v.parse().ok()).unwrap_or(0)
     }
 
+    /// Whether state that is larger than memory goes to disk.
+    pub fn state_on_disk(&self) -> bool {
+        self.get("spark.sql.streaming.stateStore.providerClass") == Some(ON_DISK)
+    }
+
     /// A number setting of the table above.
     pub fn number(&self, key: &str) -> f64 {
         self.get(key).and_then(|v| v.parse().ok()).unwrap_or(0.0)
@@ -292,6 +322,10 @@ fn check(setting: &Setting, value: &str) -> Result<(), Diagnostic> {
         Check::OneOf(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value)) => {
             refuse("REQUIREMENT", format!("it is one of {}", words.join(", ")))
         }
+        Check::Provider if ![IN_MEMORY, ON_DISK].contains(&value) => Err(Diagnostic::error(format!("`{value}` is no state store"))
+            .condition("STATE_STORE_INVALID_PROVIDER")
+            .note(format!("in memory: {IN_MEMORY}"))
+            .note(format!("on disk where it is larger: {ON_DISK}"))),
         Check::AtLeast(least) => match value.parse::<i64>() {
             Err(_) => refuse("TYPE_MISMATCH", "it is a whole number".into()),
             Ok(n) if n < least => refuse("REQUIREMENT", format!("it is at least {least}")),

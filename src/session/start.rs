@@ -14,6 +14,7 @@ use crate::engine::sink::console::Screen;
 use crate::engine::sink::{self, Sink, SinkContext};
 use crate::engine::source;
 use crate::engine::source::rate_limit::RateSettings;
+use crate::engine::state::spill::SpillSettings;
 use crate::engine::watermark::Policy;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::lang::ast::{self, Ident, OutputModeDef, SinkDef, StreamingQuery, TriggerDef};
@@ -108,6 +109,10 @@ impl Session {
             },
             recent_progress: self.settings.count("spark.sql.streaming.numRecentProgressUpdates"),
             backpressure,
+            spill: self.settings.state_on_disk().then(|| SpillSettings {
+                bytes: (self.settings.count("spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB") as u64).saturating_mul(1 << 20),
+                shared: self.settings.flag("spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage"),
+            }),
         }
     }
 

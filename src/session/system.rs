@@ -73,6 +73,7 @@ fn progress_columns() -> Vec<Field> {
         ("memoryUsedBytes", I),
         ("numRowsDroppedByWatermark", I),
         ("numShufflePartitions", I),
+        ("customMetrics", DataType::map(S, I)),
     ];
     let sources = [
         ("description", S),
@@ -228,7 +229,14 @@ fn state_operator(o: &StateOperatorProgress) -> Value {
         count(o.memory_used_bytes),
         count(o.num_rows_dropped_by_watermark),
         count(o.partitions),
+        Value::Map(custom_metrics(o)),
     ])
+}
+
+/// Spark's field for what only some state stores say.
+fn custom_metrics(o: &StateOperatorProgress) -> Vec<(Value, Value)> {
+    let metrics = o.disk.map(|disk| [("numRowsOnDisk", disk.rows), ("bytesOnDisk", disk.bytes)]);
+    metrics.into_iter().flatten().map(|(name, value)| (text(name), count(value))).collect()
 }
 
 fn source(s: &SourceProgress) -> Value {

@@ -35,6 +35,7 @@ mod session_scripts;
 mod sinks;
 mod socket;
 mod spark;
+mod spill;
 mod stateful;
 mod streams;
 mod tables;

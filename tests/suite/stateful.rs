@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Fails the first try of every batch, as a disk might.
-struct Flaky {
-    inner: Box<dyn Sink>,
-    tried: HashSet<u64>,
+pub(crate) struct Flaky {
+    pub(crate) inner: Box<dyn Sink>,
+    pub(crate) tried: HashSet<u64>,
 }
 
 impl Sink for Flaky {
@@ -49,7 +49,7 @@ fn lines(seed: u64, rows: u64) -> Vec<String> {
 }
 
 /// A world with streams `a` and `b` cut into pieces of `size` lines, a batch each.
-fn world(size: usize) -> World {
+pub(crate) fn world(size: usize) -> World {
     let mut world = World::new();
     for (name, seed) in [("a", 7), ("b", 11)] {
         let folder = world.files(name, "json", A, true, &[]);
@@ -60,20 +60,20 @@ fn world(size: usize) -> World {
     world
 }
 
-fn sorted(mut batches: Vec<Seen>) -> Vec<Seen> {
+pub(crate) fn sorted(mut batches: Vec<Seen>) -> Vec<Seen> {
     batches.iter_mut().for_each(|b| b.rows.sort());
     batches
 }
 
 const RANGE: &str = "ON a.k = b.k AND b.ts BETWEEN a.ts - INTERVAL 3 SECONDS AND a.ts + INTERVAL 8 SECONDS";
 
-fn join(kind: &str) -> String {
+pub(crate) fn join(kind: &str) -> String {
     let side = |name: &str| format!("STREAM {name} WATERMARK ts DELAY OF INTERVAL 4 SECONDS");
     let columns = if kind == "LEFT SEMI" { "a.k, a.n" } else { "a.k, a.n, b.k, b.n" };
     format!("SELECT {columns} FROM {} {kind} JOIN {} {RANGE} AND a.n + b.n > 10", side("a"), side("b"))
 }
 
-fn sessions(gap: &str) -> String {
+pub(crate) fn sessions(gap: &str) -> String {
     let calls = "count(*), sum(n), collect_set(n % 2), max_by(n, ts), stddev(n), first(n), last(n), listagg(CAST(n AS STRING), ',')";
     format!(
         "SELECT session_window.start, session_window.end, k, {calls} FROM STREAM a WATERMARK ts DELAY OF INTERVAL 4 SECONDS \
@@ -138,7 +138,7 @@ fn bounded(sql: &str) -> Vec<Vec<String>> {
 }
 
 /// A world whose last batch of each stream holds one row so late in time that the watermark passes all others.
-fn ended(size: usize) -> World {
+pub(crate) fn ended(size: usize) -> World {
     let world = world(size);
     for name in ["a", "b"] {
         let last = r#"{"k":99,"n":1000,"ts":"2024-01-02T00:00:00Z"}"#;
@@ -148,7 +148,7 @@ fn ended(size: usize) -> World {
 }
 
 /// Everything that groups and aggregates can be; doubles are cut, because the order of their sums is free.
-const GROUPINGS: &[&str] = &[
+pub(crate) const GROUPINGS: &[&str] = &[
     "SELECT k, count(*), count(n), sum(n), min(n), max(n), avg(n), min(ts), max(ts) FROM STREAM a GROUP BY k",
     "SELECT k, n % 3, round(stddev(n), 6), round(var_pop(n), 6), round(skewness(n), 6), median(n), percentile(n, 0.25), bit_xor(n) \
      FROM STREAM a GROUP BY k, n % 3",
@@ -175,7 +175,7 @@ fn any_split_gives_what_the_bounded_query_gives() {
 }
 
 /// Append queries.
-const APPENDED: &[&str] = &[
+pub(crate) const APPENDED: &[&str] = &[
     "SELECT window.start, count(*), sum(n) FROM {a} GROUP BY window(ts, '10 seconds')",
     "SELECT window, k, count(*), max(n) FROM {a} GROUP BY window(ts, '10 seconds', '4 seconds'), k",
     "SELECT ts, k, count(*) FROM {a} GROUP BY ts, k",

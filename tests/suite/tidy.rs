@@ -92,6 +92,7 @@ fn heavy_dependencies_have_one_home() {
     let homes: &[(&str, &[&str])] = &[
         ("nom::", &["lang"]),
         ("polars", &["engine"]),
+        ("lsm_tree::", &["engine"]),
         ("rustyline::", &["repl"]),
         ("ratatui::", &["tui"]),
         ("crossterm::", &["tui"]),

@@ -11,7 +11,8 @@ use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::{Emit, Listed, Prepared, StateTable};
+use crate::engine::state::spill::Tier;
+use crate::engine::state::{Emit, ExpiryOf, Listed, Prepared, StateTable};
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::Column;
@@ -185,8 +186,8 @@ impl Kept for AggregateOperator {
         self.table.changes(partition, out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
-        self.table.contents(partition, out);
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
+        self.table.contents(partition, out)
     }
 
     fn restore(&mut self, partition: usize, _list: u8, rows: &Block) -> Option<()> {
@@ -196,7 +197,7 @@ impl Kept for AggregateOperator {
     fn restored(&mut self) -> Result<(), EngineError> {
         match self.preparation.event_time {
             Some((index, window)) => self.table.restored(|keys| expiry(&keys[index], window)),
-            None => Ok(()),
+            None => self.table.check(),
         }
     }
 }
@@ -208,6 +209,7 @@ impl Operator for AggregateOperator {
 
     fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
         let (partitions, dropped, rows) = (self.table.partitions(), AtomicU64::new(0), AtomicU64::new(0));
+        self.table.check()?;
         self.table.begin();
         for wave in waves(inputs.remove(0), context) {
             let prepared = run_each(wave, context, |frame| {
@@ -219,7 +221,7 @@ impl Operator for AggregateOperator {
         self.dropped = dropped.into_inner();
         self.resources = Some(context.resources.clone());
         if let (true, Some(until)) = (self.closes, context.evict) {
-            self.table.close(until);
+            self.table.close(until)?;
         }
         let parts = self.table.emit(self.emit, context.resources.pool())?;
         let frames = parts.into_iter().map(|(columns, rows)| Frame::new(self.ids.clone(), columns, rows)).collect();
@@ -232,6 +234,12 @@ impl Operator for AggregateOperator {
 
     fn rollback(&mut self) {
         self.table.rollback();
+    }
+
+    fn spill_to(&mut self, tier: Tier) {
+        let aggregates: Vec<&Aggregate> = self.preparation.aggregates.iter().map(|(a, _, _)| a).collect();
+        let of_keys = |(index, window): (usize, bool)| -> ExpiryOf { Box::new(move |keys: &[Series]| expiry(&keys[index], window)) };
+        self.table.spill_to(tier, &self.preparation.kind, &aggregates, self.preparation.event_time.map(of_keys));
     }
 
     fn kept(&self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {

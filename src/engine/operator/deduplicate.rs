@@ -10,6 +10,7 @@ use crate::checkpoint::{Block, Changes};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, Cells, flag_series};
 use crate::engine::state::keys::KeyKind;
+use crate::engine::state::spill::Tier;
 use crate::engine::state::{Listed, Prepared, StateTable};
 use crate::engine::state_schema;
 use crate::engine::{EngineError, Frame};
@@ -110,12 +111,16 @@ impl Kept for Deduplicate {
         self.table.new_keys(partition, out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
-        self.table.all_keys(partition, out);
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
+        self.table.all_keys(partition, out)
     }
 
     fn restore(&mut self, partition: usize, _list: u8, rows: &Block) -> Option<()> {
         self.table.restore_keys(partition, rows)
+    }
+
+    fn restored(&mut self) -> Result<(), EngineError> {
+        self.table.check()
     }
 }
 
@@ -131,6 +136,7 @@ impl Operator for Deduplicate {
             self.keys.prepare(frame, partitions, context, &dropped)
         })?;
         self.dropped = dropped.into_inner();
+        self.table.check()?;
         self.table.begin();
         let mut frames: Vec<Frame> = Vec::with_capacity(prepared.len());
         for (frame, prepared) in &prepared {
@@ -138,7 +144,7 @@ impl Operator for Deduplicate {
             frames.push(frame.take(&IdxCa::from_vec("".into(), fresh))?);
         }
         if let (true, Some(until)) = (self.keys.expiry.is_some(), context.evict) {
-            self.table.close(until);
+            self.table.close(until)?;
         }
         Ok(Flow { frames, rows_in: rows.into_inner() })
     }
@@ -149,6 +155,10 @@ impl Operator for Deduplicate {
 
     fn rollback(&mut self) {
         self.table.rollback();
+    }
+
+    fn spill_to(&mut self, tier: Tier) {
+        self.table.spill_to(tier, &self.keys.kind, &[], None);
     }
 
     fn stored(&mut self) -> Option<&mut dyn Kept> {

@@ -72,8 +72,9 @@ impl Kept for Limit {
         }
     }
 
-    fn contents(&self, _: usize, out: &mut Changes<'_>) {
+    fn contents(&self, _: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
         out.put(0, 0, &self.so_far(self.remaining.unwrap_or(0)));
+        Ok(())
     }
 
     fn restore(&mut self, _: usize, _list: u8, rows: &Block) -> Option<()> {

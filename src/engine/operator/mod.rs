@@ -27,6 +27,7 @@ use self::late::Latecomers;
 use crate::checkpoint::{Block, Changes};
 use crate::engine::clock::Clock;
 use crate::engine::eval::EvalContext;
+use crate::engine::state::spill::Tier;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::progress::{OperatorProgress, StateOperatorProgress};
 use crate::types::DataType;
@@ -92,6 +93,8 @@ pub trait Operator: Send {
     fn commit(&mut self) {}
     /// The batch failed: back to what was before it.
     fn rollback(&mut self) {}
+    /// From now on keeps in memory what `tier` lets it, and the rest on disk; before it has any state.
+    fn spill_to(&mut self, _tier: Tier) {}
     /// Its state, for a checkpoint; `None` for an operator without any that outlives a batch.
     fn stored(&mut self) -> Option<&mut dyn Kept> {
         None
@@ -135,7 +138,10 @@ pub trait Kept: Sync {
     /// What the batch at hand changes in a partition; asked between `step` and `commit`.
     fn changes(&self, partition: usize, out: &mut Changes<'_>);
     /// Everything that a partition holds; asked between batches.
-    fn contents(&self, partition: usize, out: &mut Changes<'_>);
+    ///
+    /// # Errors
+    /// The disk's, where state is there.
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError>;
     /// Takes rows of a list into an operator that has seen no batch; `None` for rows of another kind. They come in the
     /// order in which they were added or changed last.
     fn restore(&mut self, partition: usize, list: u8, rows: &Block) -> Option<()>;

@@ -12,6 +12,7 @@ use crate::engine::state::Emit;
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
 use crate::engine::state::sessions::{SessionOutput, SessionRows, SessionTable};
+use crate::engine::state::spill::Tier;
 use crate::engine::{EngineError, Frame};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::Column;
@@ -172,12 +173,16 @@ impl Kept for SessionOperator {
         self.table.changes(partition, out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
-        self.table.contents(partition, out);
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
+        self.table.contents(partition, out)
     }
 
     fn restore(&mut self, partition: usize, _list: u8, rows: &Block) -> Option<()> {
         self.table.restore(partition, rows)
+    }
+
+    fn restored(&mut self) -> Result<(), EngineError> {
+        self.table.check()
     }
 }
 
@@ -187,6 +192,7 @@ impl Operator for SessionOperator {
     }
 
     fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
+        self.table.check()?;
         let (partitions, dropped, rows) = (self.table.partitions(), AtomicU64::new(0), AtomicU64::new(0));
         let prepared = run_each(inputs.remove(0), context, |frame| {
             rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
@@ -212,7 +218,12 @@ impl Operator for SessionOperator {
             let columns = self.frame(listed)?.columns().to_vec();
             Ok(KeptRows { operator: SESSION, partition, names: Arc::clone(&self.names), columns, expiry })
         };
-        self.table.listed(limit)?.into_iter().enumerate().map(list).collect()
+        self.table.listed(limit)?.into_iter().map(list).collect()
+    }
+
+    fn spill_to(&mut self, tier: Tier) {
+        let aggregates: Vec<&Aggregate> = self.keys.aggregates.iter().map(|(a, _, _)| a).collect();
+        self.table.spill_to(tier, &self.keys.kind, &aggregates);
     }
 
     fn stored(&mut self) -> Option<&mut dyn Kept> {

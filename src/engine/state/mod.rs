@@ -10,8 +10,9 @@ pub mod keys;
 pub mod rows;
 pub mod sessions;
 pub mod slots;
+pub mod spill;
 pub mod stored;
 mod table;
 mod windows;
 
-pub use table::{Emit, Listed, Prepared, StateTable, TableStats};
+pub use table::{Emit, ExpiryOf, Listed, Prepared, StateTable, TableStats};

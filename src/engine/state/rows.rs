@@ -6,7 +6,7 @@
 use super::arena::{Arena, Wanted};
 use super::codec;
 use super::slots::Slots;
-use super::stored::Stored;
+use super::stored::{self, Stored};
 use crate::checkpoint::{Block, Columns};
 use crate::engine::EngineError;
 use crate::engine::columns::physical;
@@ -176,6 +176,24 @@ impl RowStore {
         Some(slots)
     }
 
+    /// Appends the row in a slot as bytes, exactly.
+    pub fn write_row(&self, slot: u32, out: &mut Vec<u8>) {
+        self.columns.iter().for_each(|c| c.write_cell(slot as usize, out));
+    }
+
+    /// Takes a row that `write_row` gave off the front of bytes and keeps it; its slot. `None` for bytes of other columns.
+    pub fn put_row(&mut self, bytes: &mut &[u8]) -> Option<u32> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots - 1
+        });
+        let total = self.slots as usize;
+        for column in &mut self.columns {
+            column.read_cell(slot as usize, total, bytes)?;
+        }
+        Some(slot)
+    }
+
     /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         self.columns.iter().map(Column::bytes).sum::<usize>() + self.free.capacity() * 4
@@ -221,6 +239,54 @@ impl Column {
             }
         );
         Ok(())
+    }
+
+    fn write_cell(&self, slot: usize, out: &mut Vec<u8>) {
+        let valid = self.valid.as_ref().is_none_or(|v| v[slot]);
+        valid.put(out);
+        if !valid {
+            return;
+        }
+        each_width!(&self.values,
+            values, T => <T as Stored>::put(&values[slot], out),
+            flags => flags[slot].put(out),
+            (arena, _form) => stored::put_bytes(arena.get(slot as u32), out)
+        );
+    }
+
+    fn read_cell(&mut self, slot: usize, total: usize, bytes: &mut &[u8]) -> Option<()> {
+        let is_valid = bool::take(bytes)?;
+        if self.valid.is_none() && !is_valid {
+            self.valid = Some(Slots::default());
+        }
+        if let Some(valid) = &mut self.valid {
+            valid.grow(total, &true);
+            valid[slot] = is_valid;
+        }
+        each_width!(&mut self.values,
+            values, T => {
+                values.grow(total, &T::default());
+                if is_valid {
+                    values[slot] = T::take(bytes)?;
+                }
+            },
+            flags => {
+                flags.grow(total, &false);
+                if is_valid {
+                    flags[slot] = bool::take(bytes)?;
+                }
+            },
+            (arena, form) => {
+                // In the coded form NULL is a cell like any other.
+                let cell: &[u8] = match (is_valid, form) {
+                    (true, _) => stored::take_bytes(bytes)?,
+                    (false, Form::Coded(_)) => &[0],
+                    (false, _) => &[],
+                };
+                arena.put(slot as u32, &Wanted::new(cell));
+            }
+        );
+        Some(())
     }
 
     /// Which are not NULL, and the values.

@@ -9,9 +9,13 @@
 //! touches or overlaps becomes one session. Until `commit`, the lists of touched keys and the states of touched
 //! sessions have copies.
 
+mod cold;
+
+use self::cold::Spilling;
 use super::accumulator::{self, Accumulator, Aggregate, Updates};
 use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
+use super::spill::{Cold, Recency};
 use super::{Emit, TableStats};
 use crate::checkpoint::block::LOT;
 use crate::checkpoint::{Block, Changes};
@@ -53,6 +57,7 @@ pub struct SessionOutput {
 /// A partitioned table of sessions.
 pub struct SessionTable {
     partitions: Vec<Partition>,
+    spilling: Option<Spilling>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +84,10 @@ struct Partition {
     expiry: Option<ExpiryIndex>,
     live: usize,
     batch: Touched,
+    /// Keys on disk with their sessions.
+    cold: Option<Cold>,
+    /// By key slot, where some go to disk.
+    recency: Recency,
 }
 
 /// What the batch at hand did, so that it can be undone.
@@ -132,7 +141,7 @@ impl SessionTable {
     pub fn new(kind: &KeyKind, aggregates: &[&Aggregate], partitions: usize, expires: bool) -> Result<SessionTable, EngineError> {
         let count = if *kind == KeyKind::Global { 1 } else { partitions };
         let partitions = (0..count).map(|_| Partition::new(kind, aggregates, expires)).collect::<Result<_, _>>()?;
-        Ok(SessionTable { partitions })
+        Ok(SessionTable { partitions, spilling: None })
     }
 
     /// How many partitions rows are scattered over.
@@ -140,17 +149,21 @@ impl SessionTable {
         self.partitions.len()
     }
 
-    /// The first `limit` sessions, a partition after the other; between batches.
+    /// The first `limit` sessions with their partition, one after the other; between batches.
     ///
     /// # Errors
     /// A defect: keys that cannot be read back.
-    pub fn listed(&self, limit: usize) -> Result<Vec<SessionOutput>, EngineError> {
+    pub fn listed(&self, limit: usize) -> Result<Vec<(usize, SessionOutput)>, EngineError> {
         let mut left = limit;
         let mut out = Vec::with_capacity(self.partitions.len());
-        for partition in &self.partitions {
+        for (number, partition) in self.partitions.iter().enumerate() {
             let sessions: Vec<(u32, Session)> = partition.all().take(left).collect();
             left -= sessions.len();
-            out.push(partition.output(&sessions)?);
+            out.push((number, partition.output(&sessions)?));
+            for chunk in self.output_cold(partition, left)? {
+                left -= chunk.rows;
+                out.push((number, chunk));
+            }
         }
         Ok(out)
     }
@@ -170,17 +183,25 @@ impl SessionTable {
         let rows: usize = batches.iter().map(|b| b.keys.len()).sum();
         let work = |(index, partition): (usize, &mut Partition)| {
             partition.update(index, batches)?;
-            partition.close(until);
+            partition.close(until)?;
             partition.emit(emit)
         };
         let items: Vec<_> = self.partitions.iter_mut().enumerate().collect();
         // Handing work over costs tens of microseconds: more than a small batch takes.
-        if rows < 4096 { items.into_iter().map(work).collect() } else { pool.map(items, work).into_iter().collect() }
+        let parts = if rows < 4096 { items.into_iter().map(work).collect() } else { pool.map(items, work) };
+        let mut parts = parts.into_iter().collect::<Result<Vec<_>, EngineError>>()?;
+        if emit != Emit::Closed {
+            for partition in &self.partitions {
+                parts.extend(self.output_cold(partition, usize::MAX)?);
+            }
+        }
+        Ok(parts)
     }
 
     /// The batch is done: closed sessions go for good.
     pub fn commit(&mut self) {
         self.partitions.iter_mut().for_each(Partition::commit);
+        self.spill();
     }
 
     /// The batch failed: the table is as it was before.
@@ -207,21 +228,30 @@ impl SessionTable {
     }
 
     /// Every session of a partition.
-    pub fn contents(&self, partition: usize, out: &mut Changes<'_>) {
+    ///
+    /// # Errors
+    /// The disk's, where some are there.
+    pub fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
         let p = &self.partitions[partition];
         p.put(&p.all().collect::<Vec<_>>(), out);
+        self.chunks(p, usize::MAX, |chunk, _| {
+            chunk.put(&chunk.all().collect::<Vec<_>>(), out);
+            Ok(())
+        })
     }
 
     /// Takes sessions that `changes` or `contents` gave; `None` for columns of another kind.
     pub fn restore(&mut self, partition: usize, rows: &Block) -> Option<()> {
-        self.partitions.get_mut(partition)?.restore(rows)
+        self.partitions.get_mut(partition)?.restore(rows)?;
+        self.restored_some(rows.rows());
+        Some(())
     }
 
     /// Figures of the batch, with closed sessions counted as gone.
     pub fn stats(&self) -> TableStats {
-        let mut stats = TableStats { partitions: self.partitions.len() as u64, ..TableStats::default() };
+        let mut stats = TableStats { partitions: self.partitions.len() as u64, disk: self.on_disk(), ..TableStats::default() };
         for p in &self.partitions {
-            stats.rows += (p.live - p.batch.closing.len()) as u64;
+            stats.rows += (p.live - p.batch.closing.len()) as u64 + p.cold_rows();
             stats.updated += p.batch.changed.len() as u64;
             stats.removed += p.batch.closing.len() as u64;
             stats.bytes += p.bytes() as u64;
@@ -242,6 +272,8 @@ impl Partition {
             expiry: expires.then(ExpiryIndex::default),
             live: 0,
             batch: Touched::default(),
+            cold: None,
+            recency: Recency::default(),
         })
     }
 
@@ -267,6 +299,7 @@ impl Partition {
     fn restore(&mut self, rows: &Block) -> Option<()> {
         let mut columns = rows.reader();
         let keys = self.keys.insert_columns(&mut columns)?;
+        self.recall_new(&keys)?;
         let (starts, ends) = (columns.numbers()?, columns.numbers()?);
         self.sessions.resize_with(self.sessions.len().max(self.keys.slots()), Vec::new);
         let first = self.owners.len() as u32;
@@ -290,10 +323,14 @@ impl Partition {
 
     fn update(&mut self, index: usize, batches: &[SessionRows]) -> Result<(), EngineError> {
         self.batch = Touched::default();
+        self.recency.begin();
         let mut places = self.places(index, batches)?;
         places.sort_unstable_by_key(|p| (p.key, p.start, p.batch, p.row));
         let mut work = Work { rows: vec![Vec::new(); batches.len()], ..Work::default() };
         for rows in places.chunk_by(|a, b| a.key == b.key) {
+            if self.cold.is_some() {
+                self.recency.touch(rows[0].key);
+            }
             self.place(rows, &mut work);
         }
         let count = self.owners.len();
@@ -328,6 +365,7 @@ impl Partition {
         }
         let keys = self.keys.slots().max(self.sessions.len());
         self.sessions.resize_with(keys, Vec::new);
+        self.recall()?;
         Ok(places)
     }
 
@@ -427,8 +465,10 @@ impl Partition {
     }
 
     /// Marks sessions that end at or before `until` for removal at commit.
-    fn close(&mut self, until: Option<i64>) {
-        let (Some(index), Some(until)) = (&mut self.expiry, until) else { return };
+    fn close(&mut self, until: Option<i64>) -> Result<(), EngineError> {
+        let Some(until) = until else { return Ok(()) };
+        self.recall_due(until)?;
+        let Some(index) = &mut self.expiry else { return Ok(()) };
         self.batch.popped = index.pop_until(until);
         for (time, slot) in &self.batch.popped {
             let (key, end) = self.owners[*slot as usize];
@@ -442,6 +482,7 @@ impl Partition {
                 self.owners[*slot as usize].1 = FREE;
             }
         }
+        Ok(())
     }
 
     fn emit(&self, emit: Emit) -> Result<SessionOutput, EngineError> {

@@ -10,17 +10,22 @@
 //! either `commit` or `rollback`. Until then removed groups are only marked and changed ones have a copy of their states, so that work follows
 //! the batch and never the size of the state.
 
+mod cold;
+
+pub use self::cold::ExpiryOf;
+use self::cold::Spilling;
 use super::accumulator::{self, Accumulator, Aggregate, Updates};
 use super::expiry::ExpiryIndex;
 use super::keys::{KeyBatch, KeyKind, Keys};
 use super::slots::Slots;
+use super::spill::Cold;
 use super::windows::WindowCounts;
 use crate::checkpoint::block::LOT;
 use crate::checkpoint::{Block, Changes, Columns};
 use crate::engine::EngineError;
 use crate::engine::eval::access::{self, Cells};
 use crate::engine::pool::Pool;
-use crate::progress::StateOperatorProgress;
+use crate::progress::{OnDisk, StateOperatorProgress};
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
 use std::borrow::Cow;
@@ -71,6 +76,7 @@ pub struct StateTable {
     partitions: Vec<Partition>,
     global: bool,
     undo: bool,
+    spilling: Option<Spilling>,
 }
 
 /// What went on in a table in one batch.
@@ -81,6 +87,8 @@ pub struct TableStats {
     pub removed: u64,
     pub bytes: u64,
     pub partitions: u64,
+    /// Of the rows those on disk, and the bytes of the query's files there; `None` where nothing spills.
+    pub disk: Option<(u64, u64)>,
 }
 
 impl TableStats {
@@ -94,6 +102,7 @@ impl TableStats {
             num_rows_dropped_by_watermark: dropped,
             memory_used_bytes: self.bytes,
             partitions: self.partitions,
+            disk: self.disk.map(|(rows, bytes)| OnDisk { rows, bytes }),
             ..StateOperatorProgress::default()
         }
     }
@@ -124,6 +133,8 @@ struct Partition {
     closing: Vec<(i64, u32)>,
     /// How many of them came from the index.
     popped: usize,
+    /// Groups on disk.
+    cold: Option<Cold>,
     /// Up to which time they close.
     until: Option<i64>,
 }
@@ -142,7 +153,7 @@ impl StateTable {
         let global = *kind == KeyKind::Global;
         let count = if global { 1 } else { partitions };
         let partitions = (0..count).map(|_| Partition::new(kind, aggregates, expires)).collect::<Result<_, _>>()?;
-        Ok(StateTable { partitions, global, undo })
+        Ok(StateTable { partitions, global, undo, spilling: None })
     }
 
     /// How many partitions rows are scattered over.
@@ -163,16 +174,32 @@ impl StateTable {
     }
 
     /// Marks the groups that close at or before `until` for removal at commit.
-    pub fn close(&mut self, until: i64) {
-        self.partitions.iter_mut().for_each(|p| p.close(until));
+    ///
+    /// # Errors
+    /// The disk's, where groups are there.
+    pub fn close(&mut self, until: i64) -> Result<(), EngineError> {
+        match self.pool_for_disk() {
+            Some(shared) => {
+                shared.pool().map(self.partitions.iter_mut().collect(), |p: &mut Partition| p.close(until)).into_iter().collect()
+            }
+            None => self.partitions.iter_mut().try_for_each(|p| p.close(until)),
+        }
     }
 
     /// Key columns and results of the groups that the batch puts out, a partition after the other.
     pub fn emit(&self, emit: Emit, pool: &Pool) -> Result<Vec<(Vec<Series>, usize)>, EngineError> {
-        let work = |p: &Partition| p.emit(emit, self.global);
+        let work = |p: &Partition| {
+            let mut parts = vec![p.emit(emit, self.global)?];
+            if emit == Emit::All {
+                parts.extend(self.emit_cold(p)?);
+            }
+            Ok(parts)
+        };
         let partitions: Vec<&Partition> = self.partitions.iter().collect();
         let small = self.partitions.iter().map(|p| p.emitted(emit)).sum::<usize>() < SMALL;
-        if small { partitions.into_iter().map(work).collect() } else { pool.map(partitions, work).into_iter().collect() }
+        let parts: Vec<Result<Vec<_>, EngineError>> =
+            if small { partitions.into_iter().map(work).collect() } else { pool.map(partitions, work) };
+        Ok(parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     /// The batch is done: closed groups go for good.
@@ -182,6 +209,7 @@ impl StateTable {
             Some(pool) => drop(pool.map(self.partitions.iter_mut().collect(), Partition::commit)),
             None => self.partitions.iter_mut().for_each(Partition::commit),
         }
+        self.spill();
     }
 
     /// The batch failed: the table is as it was before.
@@ -191,9 +219,9 @@ impl StateTable {
 
     /// Figures of the batch, with closed groups counted as gone.
     pub fn stats(&self) -> TableStats {
-        let mut stats = TableStats { partitions: self.partitions.len() as u64, ..TableStats::default() };
+        let mut stats = TableStats { partitions: self.partitions.len() as u64, disk: self.on_disk(), ..TableStats::default() };
         for p in &self.partitions {
-            stats.rows += (p.live - p.closing.len()) as u64;
+            stats.rows += (p.live - p.closing.len()) as u64 + p.cold_rows();
             stats.updated += p.changed.len() as u64;
             stats.removed += p.closing.len() as u64;
             stats.bytes += p.bytes() as u64;
@@ -230,14 +258,13 @@ impl StateTable {
         let mut left = limit;
         let mut out = Vec::with_capacity(self.partitions.len());
         for (number, partition) in self.partitions.iter().enumerate() {
-            let live = |s: &u32| partition.stamps[*s as usize] != 0;
-            let slots: Vec<u32> = (0..partition.stamps.len() as u32).filter(live).take(left).collect();
-            left -= slots.len();
-            let mut columns = partition.keys.columns(&slots)?;
-            for accumulator in &partition.accumulators {
-                columns.push(accumulator.finish(&slots)?);
+            let listed = partition.listed(number, left)?;
+            left -= listed.rows;
+            out.push(listed);
+            for listed in self.listed_cold(number, left)? {
+                left -= listed.rows;
+                out.push(listed);
             }
-            out.push(Listed { partition: number, columns, expiry: partition.times(&slots), rows: slots.len() });
         }
         Ok(out)
     }
@@ -289,10 +316,16 @@ impl StateTable {
     }
 
     /// Every key of a partition with its time.
-    pub fn all_keys(&self, partition: usize, out: &mut Changes<'_>) {
-        let p = &self.partitions[partition];
-        let slots = p.live_slots();
-        p.add_keys(&slots, p.expiry.is_some().then(|| p.times(&slots)).as_deref(), out);
+    ///
+    /// # Errors
+    /// The disk's, where some are there.
+    pub fn all_keys(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
+        let mut add = |p: &Partition| {
+            let slots = p.live_slots();
+            p.add_keys(&slots, p.expiry.is_some().then(|| p.times(&slots)).as_deref(), out);
+        };
+        add(&self.partitions[partition]);
+        self.each_cold(partition, add)
     }
 
     /// Takes keys that `new_keys` or `all_keys` gave; `None` for columns of another kind.
@@ -304,13 +337,19 @@ impl StateTable {
         if let (Some(heap), Some(times)) = (&mut p.expiry, times) {
             heap.extend(times.iter().zip(slots).filter(|(time, _)| **time != NEVER).map(|(time, slot)| (*time, slot)));
         }
-        columns.is_done().then_some(())
+        let done = columns.is_done();
+        self.restored_some(rows.rows(), true);
+        done.then_some(())
     }
 
     /// Every group of a partition.
-    pub fn contents(&self, partition: usize, out: &mut Changes<'_>) {
-        let p = &self.partitions[partition];
-        p.put(&p.live_slots(), out);
+    ///
+    /// # Errors
+    /// The disk's, where some are there.
+    pub fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
+        let mut put = |p: &Partition| p.put(&p.live_slots(), out);
+        put(&self.partitions[partition]);
+        self.each_cold(partition, put)
     }
 
     /// Takes groups that `changes` or `contents` gave; `None` for columns of another kind.
@@ -323,10 +362,15 @@ impl StateTable {
             accumulator.grow(room);
             accumulator.read_columns(&slots, &mut columns)?;
         }
-        columns.is_done().then_some(())
+        let done = columns.is_done();
+        self.restored_some(rows.rows(), false);
+        done.then_some(())
     }
 
     /// All groups are back; `expiry` gives from key columns when each closes.
+    ///
+    /// # Errors
+    /// A defect: keys that cannot be read back. The disk's, where groups went there.
     pub fn restored(&mut self, expiry: impl Fn(&[Series]) -> Result<Series, EngineError>) -> Result<(), EngineError> {
         for p in &mut self.partitions {
             let Some(heap) = &mut p.expiry else { continue };
@@ -338,7 +382,7 @@ impl StateTable {
                 (0..slots.len()).filter_map(|row| times.at(row)).for_each(|end| windows.open(end));
             }
         }
-        Ok(())
+        self.check()
     }
 
     /// Starts a batch.
@@ -368,6 +412,7 @@ impl Partition {
             closing: Vec::new(),
             popped: 0,
             until: None,
+            cold: None,
         };
         if *kind == KeyKind::Global {
             partition.stamps.put(0, 1, &0);
@@ -483,6 +528,7 @@ impl Partition {
             slots.push(slot);
         })?;
         self.live += first.len();
+        self.recall(known, &mut first)?;
         if let (true, Some(expiry)) = (self.expiry.is_some(), &batch.expiry) {
             let times = access::numbers::<i64>(expiry)?;
             self.fresh_times.extend(first.iter().map(|row| times.at(*row as usize)));
@@ -518,8 +564,9 @@ impl Partition {
         Ok(())
     }
 
-    fn close(&mut self, until: i64) {
-        let Some(index) = &mut self.expiry else { return };
+    fn close(&mut self, until: i64) -> Result<(), EngineError> {
+        self.recall_due(until)?;
+        let Some(index) = &mut self.expiry else { return Ok(()) };
         self.closing = index.pop_until(until);
         self.until = Some(until);
         self.popped = self.closing.len();
@@ -527,12 +574,24 @@ impl Partition {
         if let Some(windows) = &mut self.windows {
             windows.close(self.closing.iter().map(|(end, _)| *end));
         }
+        Ok(())
+    }
+
+    /// The first `limit` groups in memory, of partition `number`.
+    fn listed(&self, number: usize, limit: usize) -> Result<Listed, EngineError> {
+        let mut slots = self.live_slots();
+        slots.truncate(limit);
+        let mut columns = self.keys.columns(&slots)?;
+        for accumulator in &self.accumulators {
+            columns.push(accumulator.finish(&slots)?);
+        }
+        Ok(Listed { partition: number, columns, expiry: self.times(&slots), rows: slots.len() })
     }
 
     /// How many groups come out.
     fn emitted(&self, emit: Emit) -> usize {
         match emit {
-            Emit::All => self.live,
+            Emit::All => self.live + self.cold_rows() as usize,
             Emit::Changed => self.changed.len(),
             Emit::Closed => self.closing.len(),
         }
@@ -677,14 +736,14 @@ mod tests {
         assert_eq!(before, [(1, 2, 11), (2, 1, 20)]);
         table.begin();
         table.update(&[rows(&kind, 4, &[(1, 5), (3, 7)])], &pool).unwrap();
-        table.close(2);
+        table.close(2).unwrap();
         assert_eq!(groups(&table, Emit::Changed, &pool), [(1, 3, 16), (3, 1, 7)]);
         assert_eq!(groups(&table, Emit::Closed, &pool), [(1, 3, 16), (2, 1, 20)]);
         table.rollback();
         assert_eq!(groups(&table, Emit::All, &pool), before);
         table.begin();
         table.update(&[rows(&kind, 4, &[(1, 5), (3, 7)])], &pool).unwrap();
-        table.close(2);
+        table.close(2).unwrap();
         assert_eq!(table.stats().rows, 1);
         table.commit(None);
         // The next batch fails before it reaches the table.
@@ -699,7 +758,7 @@ mod tests {
             let batch: Vec<(i64, i64)> = (0..100).map(|i| (round * 100 + i, 1)).collect();
             table.begin();
             table.update(&[rows(&kind, 4, &batch)], &pool).unwrap();
-            table.close(round * 100 - 1);
+            table.close(round * 100 - 1).unwrap();
             table.commit(None);
         }
         assert_eq!(table.stats().rows, 100);

@@ -9,8 +9,10 @@
 //! Both sides share one table of keys, so a row is hashed and looked up once: the key's slot has the chain of
 //! partners and the chain that the row itself joins.
 
+mod cold;
 mod partition;
 
+use self::cold::Spilling;
 use self::partition::Partition;
 use super::late::{EventTime, LateNote, in_time};
 use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, waves};
@@ -20,12 +22,13 @@ use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
 use crate::engine::pool::Pool;
 use crate::engine::state::keys::{KeyBatch, KeyKind};
+use crate::engine::state::spill::Tier;
 use crate::engine::state_schema;
 use crate::engine::{EngineError, Frame, Resources};
 use crate::plan::expr::ColumnId;
 use crate::plan::logical::JoinKind;
 use crate::plan::time_range::StateBound;
-use crate::progress::StateOperatorProgress;
+use crate::progress::{OnDisk, StateOperatorProgress};
 use crate::types::{DataType, Value};
 use polars::prelude::Series;
 use std::sync::Arc;
@@ -128,6 +131,7 @@ pub struct StreamJoin {
     dropped: u64,
     /// Of the last batch.
     resources: Option<Resources>,
+    spilling: Option<Spilling>,
 }
 
 impl StreamJoin {
@@ -135,7 +139,7 @@ impl StreamJoin {
     pub fn new(shape: Shape, partitions: usize) -> StreamJoin {
         let kind = KeyKind::of(&shape.sides[0].keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
         let partitions = (0..partitions).map(|_| Partition::new(&kind, &shape)).collect();
-        StreamJoin { shape, kind, partitions, dropped: 0, resources: None }
+        StreamJoin { shape, kind, partitions, dropped: 0, resources: None, spilling: None }
     }
 
     /// Everything that needs no state: late rows go, keys are hashed.
@@ -206,12 +210,19 @@ impl Kept for StreamJoin {
         self.partitions[partition].changes(out);
     }
 
-    fn contents(&self, partition: usize, out: &mut Changes<'_>) {
-        self.partitions[partition].contents(out);
+    fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError> {
+        self.partition_contents(partition, out)
     }
 
     fn restore(&mut self, partition: usize, list: u8, rows: &Block) -> Option<()> {
-        self.partitions.get_mut(partition)?.restore(list, rows)
+        self.partitions.get_mut(partition)?.restore(list, rows)?;
+        self.restored_some(rows.rows());
+        Some(())
+    }
+
+    fn restored(&mut self) -> Result<(), EngineError> {
+        self.partitions.iter_mut().try_for_each(Partition::restored)?;
+        self.check_disk()
     }
 }
 
@@ -221,6 +232,7 @@ impl Operator for StreamJoin {
     }
 
     fn step(&mut self, inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
+        self.check_disk()?;
         let tasks: Vec<(usize, Task)> =
             inputs.into_iter().enumerate().flat_map(|(side, t)| t.into_iter().map(move |t| (side, t))).collect();
         let pool = context.resources.pool();
@@ -258,10 +270,15 @@ impl Operator for StreamJoin {
             Some(resources) => drop(resources.pool().map(self.partitions.iter_mut().collect(), Partition::commit)),
             None => self.partitions.iter_mut().for_each(Partition::commit),
         }
+        self.spill(false);
     }
 
     fn rollback(&mut self) {
         self.partitions.iter_mut().for_each(Partition::rollback);
+    }
+
+    fn spill_to(&mut self, tier: Tier) {
+        self.spill_rows_to(tier);
     }
 
     fn stored(&mut self) -> Option<&mut dyn Kept> {
@@ -278,11 +295,14 @@ impl Operator for StreamJoin {
         let (mut out, mut left) = (Vec::with_capacity(self.partitions.len() * 2), limit);
         for (number, partition) in self.partitions.iter().enumerate() {
             for (side, name) in ["left", "right"].into_iter().enumerate() {
-                let (mut columns, expiry) = partition.listed(&self.shape, side, left)?;
-                left -= expiry.len();
-                columns.insert(0, repeated(&series_of(&[Value::String(name.to_string())], &DataType::String), expiry.len()));
-                let names = Arc::clone(&self.shape.sides[side].names);
-                out.push(KeptRows { operator: STREAM_JOIN, partition: number, names, columns, expiry });
+                let listed = partition.listed(&self.shape, side, left)?;
+                let cold = self.listed_cold(number, side, left - listed.1.len())?;
+                for (mut columns, expiry) in std::iter::once(listed).chain(cold) {
+                    left -= expiry.len();
+                    columns.insert(0, repeated(&series_of(&[Value::String(name.to_string())], &DataType::String), expiry.len()));
+                    let names = Arc::clone(&self.shape.sides[side].names);
+                    out.push(KeptRows { operator: STREAM_JOIN, partition: number, names, columns, expiry });
+                }
             }
         }
         Ok(out)
@@ -293,6 +313,7 @@ impl Operator for StreamJoin {
             operator_name: STREAM_JOIN.to_string(),
             num_rows_dropped_by_watermark: self.dropped,
             partitions: self.partitions.len() as u64,
+            disk: self.on_disk().map(|(rows, bytes)| OnDisk { rows, bytes }),
             ..StateOperatorProgress::default()
         };
         for figures in self.partitions.iter().map(Partition::figures) {

@@ -17,40 +17,41 @@ use crate::engine::state::expiry::ExpiryIndex;
 use crate::engine::state::keys::{KeyKind, Keys};
 use crate::engine::state::rows::RowStore;
 use crate::engine::state::slots::Slots;
+use crate::engine::state::spill::{Cold, Recency};
 use crate::engine::{EngineError, Frame};
 use crate::plan::logical::JoinKind;
 use polars::prelude::{ChunkFilter, IdxCa, PlSmallStr, Series};
 use std::collections::{HashMap, HashSet};
 
 /// Ends a chain.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// In a checkpoint, the list of what the left rows are that found a partner after the batch that brought them; that of
 /// the right ones follows. The lists before it are the rows.
 const MATCHED: u8 = 2;
 /// In a checkpoint, the time of a row that never goes.
-const NEVER: i64 = i64::MAX;
+pub(super) const NEVER: i64 = i64::MAX;
 
 /// Pairs are looked at in lots of about this many, so that a key with many rows on both sides takes no more
 /// memory than its result.
 const PAIRS: usize = 1 << 17;
 
 /// The rows of one side.
-struct Kept {
-    rows: RowStore,
+pub(super) struct Kept {
+    pub(super) rows: RowStore,
     /// By key slot: the first row of its chain.
-    heads: Slots<u32>,
+    pub(super) heads: Slots<u32>,
     /// By row: its key's slot and its neighbours.
-    keys: Slots<u32>,
-    next: Slots<u32>,
-    previous: Slots<u32>,
+    pub(super) keys: Slots<u32>,
+    pub(super) next: Slots<u32>,
+    pub(super) previous: Slots<u32>,
     /// By row: whether it had a partner. Empty where nobody asks.
-    matched: Slots<bool>,
+    pub(super) matched: Slots<bool>,
     /// By row: its number, which it keeps over restarts; older rows have lower ones.
-    ids: Vec<u64>,
-    next_id: u64,
-    expiry: Option<ExpiryIndex>,
-    live: usize,
+    pub(super) ids: Vec<u64>,
+    pub(super) next_id: u64,
+    pub(super) expiry: Option<ExpiryIndex>,
+    pub(super) live: usize,
     /// Of the batch at hand.
     added: Vec<u32>,
     /// When each of them expires.
@@ -59,6 +60,8 @@ struct Kept {
     expired: Vec<(i64, u32)>,
     /// Up to which time they expired.
     until: Option<i64>,
+    /// Numbers of rows that found a partner, of which a restart has not seen the row in memory yet.
+    pub(super) unsettled: HashSet<u64>,
 }
 
 /// What a partition did in a batch.
@@ -70,12 +73,16 @@ pub(super) struct Figures {
 }
 
 pub(super) struct Partition {
-    keys: Keys,
-    sides: [Kept; 2],
+    pub(super) keys: Keys,
+    pub(super) sides: [Kept; 2],
     /// Whether somebody asks which rows had a partner.
-    marks: bool,
+    pub(super) marks: bool,
     /// Keys that the batch at hand brought.
-    fresh: Vec<u32>,
+    pub(super) fresh: Vec<u32>,
+    /// Keys on disk with their rows.
+    pub(super) cold: Option<Cold>,
+    /// By key slot, where some go to disk.
+    pub(super) recency: Recency,
 }
 
 impl Kept {
@@ -98,6 +105,7 @@ impl Kept {
             first_matched: Vec::new(),
             expired: Vec::new(),
             until: None,
+            unsettled: HashSet::new(),
         }
     }
 
@@ -132,7 +140,7 @@ impl Kept {
     }
 
     /// Puts a row at the head of its key's chain.
-    fn link(&mut self, slot: u32, key: u32) {
+    pub(super) fn link(&mut self, slot: u32, key: u32) {
         let head = std::mem::replace(&mut self.heads[key as usize], slot);
         self.keys[slot as usize] = key;
         self.next[slot as usize] = head;
@@ -231,12 +239,20 @@ impl Probe<'_> {
 impl Partition {
     pub(super) fn new(kind: &KeyKind, shape: &Shape) -> Partition {
         let marks = !matches!(shape.kind, JoinKind::Inner | JoinKind::Cross);
-        Partition { keys: Keys::new(kind.clone()), sides: [Kept::new(shape, 0), Kept::new(shape, 1)], marks, fresh: Vec::new() }
+        Partition {
+            keys: Keys::new(kind.clone()),
+            sides: [Kept::new(shape, 0), Kept::new(shape, 1)],
+            marks,
+            fresh: Vec::new(),
+            cold: None,
+            recency: Recency::default(),
+        }
     }
 
     /// Starts a batch.
     pub(super) fn begin(&mut self) {
         self.sides.iter_mut().for_each(Kept::begin);
+        self.recency.begin();
     }
 
     /// Some pieces of a batch; of all of them left ones come before right ones.
@@ -283,6 +299,7 @@ impl Partition {
             _ => rows,
         };
         let mut keys = Vec::with_capacity(rows.len());
+        let known = self.fresh.len();
         let fresh = &mut self.fresh;
         self.keys.upsert(&batch.keys, rows, |_, slot, new| {
             keys.push(slot);
@@ -292,6 +309,10 @@ impl Partition {
         })?;
         let slots = self.keys.slots();
         self.sides.iter_mut().for_each(|s| s.heads.grow(slots, &NONE));
+        if self.cold.is_some() {
+            self.recall(known)?;
+            keys.iter().for_each(|key| self.recency.touch(*key));
+        }
         let mut matched = vec![false; if self.marks { rows.len() } else { 0 }];
         self.probe(shape, batch, rows, &keys, &mut matched, context, out)?;
         let kept = &mut self.sides[batch.side];
@@ -402,6 +423,7 @@ impl Partition {
     /// Lets go what the watermark has passed; rows of an outer side that never had a partner come out.
     fn expire(&mut self, shape: &Shape, side: usize, context: &BatchContext, out: &mut Vec<Frame>) -> Result<(), EngineError> {
         let Some(until) = until(shape, side, context) else { return Ok(()) };
+        self.recall_due(side, until)?;
         let kept = &mut self.sides[side];
         let Some(index) = &mut kept.expiry else { return Ok(()) };
         kept.expired = index.pop_until(until);
@@ -521,12 +543,9 @@ impl Partition {
     pub(super) fn restore(&mut self, list: u8, rows: &Block) -> Option<()> {
         let mut columns = rows.reader();
         if let Some(side) = list.checked_sub(MATCHED) {
-            let kept = self.sides.get_mut(usize::from(side))?;
-            for id in columns.numbers()? {
-                // Into an empty store rows go by age, so that their slots are in the order of their numbers.
-                let slot = kept.ids.binary_search(&id.cast_unsigned()).ok().filter(|slot| *slot < kept.matched.len())?;
-                kept.matched[slot] = true;
-            }
+            // Their rows came before, and may be on disk by now.
+            let kept = self.sides.get_mut(usize::from(side)).filter(|_| self.marks)?;
+            kept.unsettled.extend(columns.numbers()?.iter().map(|id| id.cast_unsigned()));
             return columns.is_done().then_some(());
         }
         let kept = self.sides.get_mut(usize::from(list))?;
@@ -535,6 +554,7 @@ impl Partition {
         let keys = self.keys.insert_columns(&mut columns)?;
         let known = self.keys.slots();
         self.sides.iter_mut().for_each(|s| s.heads.grow(known.max(s.heads.len()), &NONE));
+        self.recall_new(&keys)?;
         let kept = &mut self.sides[usize::from(list)];
         let slots = kept.rows.read_columns(&mut columns)?;
         let total = kept.rows.slots();
@@ -543,13 +563,20 @@ impl Partition {
         }
         match marks {
             Some((ids, matched)) => {
-                kept.ids.extend(ids.iter().map(|id| id.cast_unsigned()));
+                kept.ids.resize(total, 0);
+                slots.iter().zip(ids).for_each(|(slot, id)| kept.ids[*slot as usize] = id.cast_unsigned());
+                kept.next_id = ids.iter().fold(kept.next_id, |next, id| next.max(id.cast_unsigned() + 1));
                 kept.matched.grow(total, &false);
                 slots.iter().zip(matched).for_each(|(slot, matched)| kept.matched[*slot as usize] = *matched != 0);
             }
-            None => kept.ids.extend(kept.next_id..kept.next_id + slots.len() as u64),
+            None => {
+                kept.ids.resize(total, 0);
+                for slot in &slots {
+                    kept.ids[*slot as usize] = kept.next_id;
+                    kept.next_id += 1;
+                }
+            }
         }
-        kept.next_id = kept.ids.last().map_or(kept.next_id, |last| kept.next_id.max(last + 1));
         slots.iter().zip(&keys).for_each(|(slot, (key, _))| kept.link(*slot, *key));
         kept.live += slots.len();
         if let (Some(index), Some(times)) = (&mut kept.expiry, times) {
@@ -559,7 +586,7 @@ impl Partition {
     }
 
     pub(super) fn figures(&self) -> Figures {
-        let mut figures = Figures { rows: 0, added: 0, removed: 0, bytes: self.keys.bytes() as u64 };
+        let mut figures = Figures { rows: self.cold_rows(), added: 0, removed: 0, bytes: self.keys.bytes() as u64 };
         for side in &self.sides {
             figures.rows += (side.live - side.expired.len()) as u64;
             figures.added += side.added.len() as u64;

@@ -197,6 +197,7 @@ impl<F: Fold> Accumulator for Column<F> {
 }
 
 /// An aggregate ready to be made once per partition.
+#[derive(Clone)]
 pub struct Aggregate {
     call: AggregateCall,
     shapes: Vec<Shape>,
