@@ -3,12 +3,14 @@
 //! On the way down goes the set of columns that somebody above needs, so that an operator which repeats
 //! rows (a generator, overlapping windows) does not repeat columns that nobody looks at.
 
+mod subqueries;
 mod timed;
 
+use self::subqueries::without_subqueries;
 use self::timed::{one_event_time, window_size, with_time, without_ids};
 use super::bounded::{SystemTables, run_bounded};
 use super::clock::Clock;
-use super::columns::{series_of, value_at};
+use super::columns::series_of;
 use super::eval::access::number_series;
 use super::eval::{Bound, EvalContext, bind};
 use super::node::Node;
@@ -37,10 +39,10 @@ use super::state::keys::KeyKind;
 use super::state_schema;
 use super::{EngineError, Frame, Resources};
 use crate::plan::LogicalPlan;
-use crate::plan::expr::{ColumnId, Expr, NamedExpr, SortKey, SubqueryKind};
+use crate::plan::expr::{ColumnId, Expr, NamedExpr, SortKey};
 use crate::plan::logical::{Column, JoinKind, NamedAggregate, Scan};
-use crate::plan::streaming::{carries, conjuncts, event_time_columns};
-use crate::plan::time_range::{StateBound, ordered, state_bound};
+use crate::plan::streaming::{carries, conjuncts, event_time_columns, has_streaming_aggregate};
+use crate::plan::time_range::{StateBound, ordered, session_end, state_bound};
 use crate::progress::OutputMode;
 use crate::types::{DataType, Value};
 use std::collections::{HashMap, HashSet};
@@ -76,6 +78,8 @@ pub struct Built {
     pub watermarks: Vec<(i64, SharedStats)>,
     /// Whether a batch without data must follow when the watermark moved.
     pub follows_watermark: bool,
+    /// Whether a WATERMARK stands over another: once it has a time nobody knows which of them it is.
+    pub redefined: bool,
     /// The columns that late rows can have, a list a place that drops them.
     pub late_columns: Vec<Arc<[Column]>>,
     /// How many partitions state has.
@@ -94,6 +98,10 @@ pub struct Builder<'a> {
     /// What the select list calls columns that it only hands on.
     names: HashMap<ColumnId, String>,
     late_columns: Vec<Arc<[Column]>>,
+    /// How many rows of a batch a LIMIT right above asks for, and which of them count.
+    asked: Option<(u64, Option<Expr>)>,
+    /// Whether a WATERMARK stands over another.
+    watermark_redefined: bool,
 }
 
 type Needed = HashSet<ColumnId>;
@@ -121,6 +129,8 @@ impl<'a> Builder<'a> {
             follows_watermark: false,
             names: HashMap::new(),
             late_columns: vec![],
+            asked: None,
+            watermark_redefined: false,
         }
     }
 
@@ -133,26 +143,45 @@ impl<'a> Builder<'a> {
         let root = self.node(plan, &needed)?;
         let follows_watermark = self.follows_watermark && !self.watermarks.is_empty();
         let (sources, watermarks, partitions) = (self.sources, self.watermarks, self.partitions);
-        Ok(Built { root, sources, watermarks, follows_watermark, late_columns: self.late_columns, partitions })
+        let redefined = self.watermark_redefined;
+        Ok(Built { root, sources, watermarks, follows_watermark, redefined, late_columns: self.late_columns, partitions })
     }
 
     fn node(&mut self, plan: &LogicalPlan, needed: &Needed) -> Result<Node, EngineError> {
+        let asked = self.asked.take();
         match plan {
             LogicalPlan::Scan(scan) => Ok(self.scan(scan)),
             LogicalPlan::Memory { name, columns } => self.memory(name, columns),
             LogicalPlan::Values { rows, columns } => self.values(rows, columns),
             LogicalPlan::Range { start, end, step, column } => Ok(range(*start, *end, *step, column.id)),
             LogicalPlan::System { function, args, columns } => Ok(Node::Frames(vec![self.around.system.rows(function, args, columns)?])),
-            LogicalPlan::Project { input, exprs } => self.project(input, exprs, needed),
+            LogicalPlan::Project { input, exprs } => {
+                self.asked = asked;
+                self.project(input, exprs, needed)
+            }
             LogicalPlan::Filter { input, predicate } => {
                 let below = with(needed, [predicate]);
+                if matches!(&**input, LogicalPlan::Watermark { .. }) {
+                    self.asked = asked.map(|(limit, _)| (limit, Some(predicate.clone())));
+                }
+                if self.mode.is_some()
+                    && let Some(step) = self.refreshing([predicate], |e| Ok(Filter { predicate: bind(&e[0])? }))?
+                {
+                    return Ok(self.node(input, &below)?.then(step));
+                }
                 Ok(self.node(input, &below)?.then(Filter { predicate: self.bind(predicate)? }))
             }
             LogicalPlan::Generate { input, generator, outer, columns } => self.generate(input, generator, *outer, columns, needed),
             LogicalPlan::Watermark { input, column, delay } => {
                 let mut below = needed.clone();
                 below.insert(*column);
-                let node = self.node(input, &below)?;
+                let mut node = self.node(input, &below)?;
+                if let Some((limit, counted)) = asked {
+                    // As in Spark, rows that a LIMIT does not ask for do not move the watermark.
+                    let counted = counted.map(|e| self.bind(&e)).transpose()?;
+                    node = Node::operator(vec![node], Limit::until(limit, counted));
+                }
+                self.watermark_redefined |= input.is_streaming() && has_watermark(input);
                 let stats = SharedStats::default();
                 self.watermarks.push((*delay, Arc::clone(&stats)));
                 Ok(if input.is_streaming() { node.then(Watermark { column: *column, stats }) } else { node })
@@ -188,7 +217,10 @@ impl<'a> Builder<'a> {
                 Ok(Node::operator(vec![node], Sort { keys: self.sort_keys(keys)? }))
             }
             LogicalPlan::Limit { input, limit, offset } => {
-                let whole_run = self.mode == Some(OutputMode::Append) && input.is_streaming();
+                // Above an aggregation each batch has a whole result of its own; all else only ever adds rows.
+                let adds = self.mode == Some(OutputMode::Append) || !has_streaming_aggregate(input);
+                let whole_run = self.mode.is_some() && input.is_streaming() && adds;
+                self.asked = limit.filter(|_| whole_run).map(|n| (n, None));
                 let node = self.node(input, needed)?;
                 Ok(Node::operator(vec![node], Limit::new(*limit, *offset, whole_run)))
             }
@@ -255,6 +287,19 @@ impl<'a> Builder<'a> {
         for column in input.columns().into_iter().filter(|c| needed.contains(&c.id) && exprs.iter().all(|e| e.id != c.id)) {
             bound.push((column.id, self.bind(&column.expr())?));
             below.insert(column.id);
+        }
+        if self.mode.is_some() {
+            let ids: Vec<ColumnId> = bound.iter().map(|(id, _)| *id).collect();
+            let mut wanted: Vec<Expr> = used.iter().map(|e| e.expr.clone()).collect();
+            let columns = input.columns();
+            wanted.extend(ids[wanted.len()..].iter().filter_map(|id| columns.iter().find(|c| c.id == *id)).map(Column::expr));
+            let make = move |exprs: Vec<Expr>| {
+                let exprs = ids.iter().zip(&exprs).map(|(id, e)| Ok((*id, bind(e)?))).collect::<Result<_, EngineError>>()?;
+                Ok(Project { exprs })
+            };
+            if let Some(step) = self.refreshing(&wanted, make)? {
+                return Ok(self.node(input, &below)?.then(step));
+            }
         }
         Ok(self.node(input, &below)?.then(Project { exprs: bound }))
     }
@@ -410,6 +455,12 @@ impl<'a> Builder<'a> {
             let from = input.columns();
             let needed = from.iter().map(|c| c.id).collect();
             let renames = from.iter().zip(columns).map(|(from, to)| (from.id, to.id)).collect();
+            if self.mode.is_some() && !input.is_streaming() {
+                // A table beside a stream gives its rows in every batch.
+                let rows = run_bounded(input, &self.around.eval, &self.around.resources, self.around.system)?;
+                nodes.push(Node::Frames(vec![rows]).then(Rename { columns: renames }));
+                continue;
+            }
             nodes.push(self.node(input, &needed)?.then(Rename { columns: renames }));
         }
         Ok(Node::Union(nodes))
@@ -585,33 +636,7 @@ impl<'a> Builder<'a> {
     }
 
     fn without_subqueries(&self, expr: Expr) -> Result<Expr, EngineError> {
-        let mut failure = None;
-        let expr = expr.map_children(&mut |child| {
-            self.without_subqueries(child).unwrap_or_else(|error| {
-                failure.get_or_insert(error);
-                Expr::literal(Value::Null, DataType::Void)
-            })
-        });
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let Expr::Subquery { plan, kind, data_type } = expr else { return Ok(expr) };
-        let frame = run_bounded(&plan, &self.around.eval, &self.around.resources, self.around.system)?;
-        let column_type = plan.columns().first().map_or(DataType::Void, |c| c.data_type.clone());
-        Ok(match kind {
-            SubqueryKind::Exists => Expr::literal(Value::Boolean(frame.rows() > 0), DataType::Boolean),
-            SubqueryKind::Scalar if frame.rows() > 1 => {
-                let message = format!("a scalar sub-query gave {} rows, and a value can only come from one", frame.rows());
-                return Err(EngineError::data("SCALAR_SUBQUERY_TOO_MANY_ROWS", message));
-            }
-            SubqueryKind::Scalar if frame.rows() == 0 => Expr::literal(Value::Null, data_type),
-            SubqueryKind::Scalar => Expr::literal(value_at(&frame.columns()[0], 0, &column_type), data_type),
-            SubqueryKind::In(_) if frame.rows() == 0 => Expr::literal(Value::Boolean(false), DataType::Boolean),
-            SubqueryKind::In(expr) => {
-                let value = |row| Expr::literal(value_at(&frame.columns()[0], row, &column_type), column_type.clone());
-                Expr::In { expr, list: (0..frame.rows()).map(value).collect() }
-            }
-        })
+        without_subqueries(expr, &self.around.eval, &self.around.resources, self.around.system)
     }
 }
 
@@ -622,15 +647,6 @@ pub fn rounded(partitions: usize) -> usize {
 
 fn not_built(what: &str) -> EngineError {
     EngineError::user(format!("{what} is not built yet"))
-}
-
-/// Where a row's own session ends; NULL for a gap that cannot be read.
-fn session_end(time: &Expr, gap: &Expr) -> Expr {
-    let gap = match gap.data_type() {
-        DataType::String => Expr::Cast { expr: Box::new(gap.clone()), to: DataType::CalendarInterval, attempt: true },
-        _ => gap.clone(),
-    };
-    Expr::call("+", vec![time.clone(), gap], time.data_type())
 }
 
 /// The columns of the plan's output that are sessions which may still grow.
@@ -651,6 +667,8 @@ fn session_columns(plan: &LogicalPlan) -> Needed {
 struct JoinParts {
     /// Equal on both sides: left and right.
     keys: Vec<[Expr; 2]>,
+    /// The keys by `=`. By `<=>` two rows can be partners whose event time nobody knows, so that no watermark lets go.
+    strict: Vec<[Expr; 2]>,
     /// On one side alone.
     only: [Vec<Expr>; 2],
     /// On pairs.
@@ -665,16 +683,18 @@ impl JoinParts {
         if let Some(condition) = condition {
             conjuncts(condition, &mut parts);
         }
-        let mut out = JoinParts { keys: vec![], only: [vec![], vec![]], rest: vec![] };
+        let mut out = JoinParts { keys: vec![], strict: vec![], only: [vec![], vec![]], rest: vec![] };
         for part in parts {
             match part {
                 Expr::Call { function, args, .. } if matches!(function.0, "=" | "<=>") && args.len() == 2 => {
-                    if on(&args[0], 0) && on(&args[1], 1) {
-                        out.keys.push([args[0].clone(), args[1].clone()]);
-                        continue;
-                    }
-                    if on(&args[1], 0) && on(&args[0], 1) {
-                        out.keys.push([args[1].clone(), args[0].clone()]);
+                    let pair = match () {
+                        () if on(&args[0], 0) && on(&args[1], 1) => Some([args[0].clone(), args[1].clone()]),
+                        () if on(&args[1], 0) && on(&args[0], 1) => Some([args[1].clone(), args[0].clone()]),
+                        () => None,
+                    };
+                    if let Some(pair) = pair {
+                        out.strict.extend((function.0 == "=").then(|| pair.clone()));
+                        out.keys.push(pair);
                         continue;
                     }
                 }
@@ -695,7 +715,7 @@ impl JoinParts {
 fn expiry_of(sides: [&LogicalPlan; 2], parts: &JoinParts, below: &Needed) -> [Option<(Expr, StateBound)>; 2] {
     let event_time = sides.map(event_time_columns);
     let is_event_time = |e: &Expr, side: usize| matches!(e, Expr::Column { id, .. } if event_time[side].contains(id));
-    let key = [0, 1].into_iter().find_map(|side| parts.keys.iter().find(|pair| is_event_time(&pair[side], side)));
+    let key = [0, 1].into_iter().find_map(|side| parts.strict.iter().find(|pair| is_event_time(&pair[side], side)));
     if let Some([left, right]) = key {
         let bound = StateBound { after_watermark: Some(0), fixed: None };
         return [Some((left.clone(), bound)), Some((right.clone(), bound))];
@@ -728,6 +748,11 @@ fn with<'e>(needed: &Needed, exprs: impl IntoIterator<Item = &'e Expr>) -> Neede
 /// The columns of `plan` that are needed.
 fn kept(plan: &LogicalPlan, needed: &Needed) -> Vec<ColumnId> {
     plan.columns().into_iter().map(|c| c.id).filter(|id| needed.contains(id)).collect()
+}
+
+/// Whether a WATERMARK stands anywhere in the plan.
+fn has_watermark(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Watermark { .. }) || plan.inputs().into_iter().any(has_watermark)
 }
 
 fn typed(plan: &LogicalPlan, needed: &Needed) -> Vec<(ColumnId, DataType)> {

@@ -170,6 +170,7 @@ pub fn start(mut spec: QuerySpec) -> Result<QueryHandle, EngineError> {
         event_times: built.watermarks.into_iter().map(|w| w.1).collect(),
         latecomers: Arc::default(),
         follows_watermark: built.follows_watermark,
+        watermark_redefined: built.redefined,
         batch: committed.map_or(0, |n| n + 1),
         ran: 0,
         went_on: committed.is_some(),
@@ -263,6 +264,7 @@ pub(super) struct Runner {
     event_times: Vec<SharedStats>,
     latecomers: Arc<Latecomers>,
     follows_watermark: bool,
+    watermark_redefined: bool,
     /// The number of the next batch.
     batch: u64,
     /// Batches that this run of the query has done.
@@ -512,6 +514,7 @@ impl Runner {
     }
 
     fn batch_steps(&mut self, recorder: &mut Recorder, range: &Range) -> Result<Frame, EngineError> {
+        self.watermark_is_one()?;
         self.log_offsets(recorder, range)?;
         self.crash_at(CrashPoint::Offsets)?;
         let reads = self.read(recorder, range)?;
@@ -524,6 +527,15 @@ impl Runner {
         self.commit(recorder, range)?;
         self.crash_at(CrashPoint::Commit)?;
         Ok(frame)
+    }
+
+    /// As in Spark, a WATERMARK over another fails the first batch in which the two say different things.
+    fn watermark_is_one(&self) -> Result<(), EngineError> {
+        if !self.watermark_redefined || self.watermarks.evict() <= Some(0) {
+            return Ok(());
+        }
+        Err(EngineError::user("a WATERMARK stands over another, and rows can be late by one of them only")
+            .help("leave one of the two out: the WATERMARK behind FROM STREAM holds for everything above it"))
     }
 
     /// Asks every source how far a batch may read.

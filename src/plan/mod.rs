@@ -6,16 +6,20 @@
 pub mod advice;
 mod analyze;
 mod coerce;
+mod constraints;
 mod error;
 pub mod explain;
 pub mod expr;
+mod filters;
 pub mod functions;
 mod locate;
 pub mod logical;
 mod naming;
 pub mod optimizer;
 pub mod places;
+pub mod runnable;
 mod scope;
+mod simplify;
 pub mod streaming;
 pub mod time_range;
 
@@ -65,6 +69,8 @@ pub trait Fold {
 pub struct Analyzed {
     /// As analyzed, before the optimizer: what EXPLAIN EXTENDED shows first.
     pub analyzed: LogicalPlan,
+    /// As analyzed, with constants folded: what Spark's rules for streams are about.
+    pub judged: LogicalPlan,
     /// What runs.
     pub plan: LogicalPlan,
     /// Where its operations stand in the text.
@@ -96,6 +102,7 @@ pub fn analyze(query: &ast::Query, catalog: &Catalog, settings: &Settings, fold:
     let mut analyzer = analyze::Analyzer::new(catalog, settings, fold);
     let relation = analyzer.query(query)?;
     let analyzed = analyze::finish(relation);
-    let plan = optimizer::optimize(analyzed.clone(), fold);
-    Ok(Analyzed { analyzed, plan, places: analyzer.places, warnings: analyzer.warnings })
+    let judged = optimizer::fold_constants(analyzed.clone(), fold);
+    let plan = optimizer::optimize(judged.clone(), fold);
+    Ok(Analyzed { analyzed, judged, plan, places: analyzer.places, warnings: analyzer.warnings })
 }

@@ -1,18 +1,22 @@
-//! Rewrites that keep the rows: constants folded, filters moved down (below the watermark too, as Spark
-//! does, which decides what moves it), unused columns never read.
+//! Rewrites that keep the rows: constants folded, conditions simplified, filters moved down (`filters.rs`), unused
+//! columns never read.
 
-use crate::plan::Fold;
-use crate::plan::analyze::{is_constant, is_volatile};
+use crate::plan::analyze::is_constant;
 use crate::plan::expr::{ColumnId, Expr, NamedExpr};
-use crate::plan::logical::{JoinKind, LogicalPlan};
-use crate::plan::streaming::conjuncts;
-use crate::types::DataType;
+use crate::plan::filters::{Filters, ids_of, is_unmovable};
+use crate::plan::logical::LogicalPlan;
+use crate::plan::{Fold, simplify};
 use std::collections::HashSet;
 
-/// The plan that runs.
+/// The plan with constant expressions computed; one that fails stays, and fails when a row reaches it.
+pub fn fold_constants(plan: LogicalPlan, fold: &dyn Fold) -> LogicalPlan {
+    map_exprs(plan, &mut |e| folded(e, fold))
+}
+
+/// The plan that runs, of one with constants folded.
 pub fn optimize(plan: LogicalPlan, fold: &dyn Fold) -> LogicalPlan {
-    let plan = map_exprs(plan, &mut |e| folded(e, fold));
-    let plan = push_filters(plan);
+    let plan = simplify::conditions(plan);
+    let plan = Filters { fold }.apply(plan);
     let plan = push_limits(plan);
     let wanted = plan.columns().iter().map(|c| c.id).collect();
     prune(plan, &wanted)
@@ -107,199 +111,6 @@ fn push_limits(plan: LogicalPlan) -> LogicalPlan {
         other => other,
     };
     map_inputs(plan, &mut push_limits)
-}
-
-fn push_filters(plan: LogicalPlan) -> LogicalPlan {
-    let plan = match plan {
-        LogicalPlan::Filter { input, predicate } => {
-            let mut parts = Vec::new();
-            conjuncts(&predicate, &mut parts);
-            let parts = parts.into_iter().cloned().collect();
-            return push(push_filters(*input), parts);
-        }
-        LogicalPlan::Join { left, right, kind, condition } => return push_condition(*left, *right, kind, condition),
-        other => other,
-    };
-    map_inputs(plan, &mut push_filters)
-}
-
-/// `plan` filtered by `parts`, each as far down as it goes.
-fn push(plan: LogicalPlan, parts: Vec<Expr>) -> LogicalPlan {
-    let (stay, sink): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_unmovable);
-    let (plan, mut left) = sink_below(plan, sink);
-    left.extend(stay);
-    match all_of(left) {
-        Some(predicate) => LogicalPlan::Filter { input: Box::new(plan), predicate },
-        None => plan,
-    }
-}
-
-/// A condition whose value changes when it is computed elsewhere.
-fn is_unmovable(e: &Expr) -> bool {
-    e.any(&|e| match e {
-        Expr::Call { function, .. } => is_volatile(function.0),
-        Expr::Subquery { .. } => true,
-        _ => false,
-    })
-}
-
-fn all_of(parts: Vec<Expr>) -> Option<Expr> {
-    parts.into_iter().reduce(|a, b| Expr::And(Box::new(a), Box::new(b)))
-}
-
-fn uses(e: &Expr, ids: &HashSet<ColumnId>) -> bool {
-    e.columns().iter().any(|c| ids.contains(c))
-}
-
-/// Moves conditions below one node where that keeps the rows; gives back those that stay above.
-fn sink_below(plan: LogicalPlan, parts: Vec<Expr>) -> (LogicalPlan, Vec<Expr>) {
-    if parts.is_empty() {
-        return (plan, parts);
-    }
-    match plan {
-        LogicalPlan::Filter { input, predicate } => {
-            let mut inner = Vec::new();
-            conjuncts(&predicate, &mut inner);
-            let all = inner.into_iter().cloned().chain(parts).collect();
-            (push(*input, all), vec![])
-        }
-        LogicalPlan::Project { input, exprs } => {
-            let computed = |e: &Expr| exprs.iter().filter(|n| e.columns().contains(&n.id)).any(|n| is_unmovable(&n.expr));
-            let (stay, sink): (Vec<_>, Vec<_>) = parts.into_iter().partition(computed);
-            let sink = sink.into_iter().map(|e| substitute(e, &exprs)).collect();
-            (LogicalPlan::Project { input: Box::new(push(*input, sink)), exprs }, stay)
-        }
-        LogicalPlan::Watermark { input, column, delay } => {
-            let marked = HashSet::from([column]);
-            let (stay, sink) = parts.into_iter().partition(|e| uses(e, &marked));
-            (LogicalPlan::Watermark { input: Box::new(push(*input, sink)), column, delay }, stay)
-        }
-        LogicalPlan::Generate { input, generator, outer, columns } => {
-            let made = columns.iter().map(|c| c.id).collect();
-            let (stay, sink) = parts.into_iter().partition(|e| uses(e, &made));
-            (LogicalPlan::Generate { input: Box::new(push(*input, sink)), generator, outer, columns }, stay)
-        }
-        LogicalPlan::TimeWindow { input, time, size, slide, start, column } => {
-            let made = HashSet::from([column.id]);
-            let (stay, sink) = parts.into_iter().partition(|e| uses(e, &made));
-            (LogicalPlan::TimeWindow { input: Box::new(push(*input, sink)), time, size, slide, start, column }, stay)
-        }
-        LogicalPlan::SessionWindow { input, time, gap, column } => {
-            let made = HashSet::from([column.id]);
-            let (stay, sink) = parts.into_iter().partition(|e| uses(e, &made));
-            (LogicalPlan::SessionWindow { input: Box::new(push(*input, sink)), time, gap, column }, stay)
-        }
-        LogicalPlan::Aggregate { input, keys, aggregates } if !keys.is_empty() => {
-            // A condition on keys alone drops whole groups; one without any column has to stay above.
-            let ids: HashSet<_> = aggregates.iter().map(|a| a.id).collect();
-            let (stay, sink): (Vec<_>, Vec<_>) = parts.into_iter().partition(|e| uses(e, &ids) || e.columns().is_empty());
-            let sink = sink.into_iter().map(|e| substitute(e, &keys)).collect();
-            (LogicalPlan::Aggregate { input: Box::new(push(*input, sink)), keys, aggregates }, stay)
-        }
-        LogicalPlan::Union { inputs, columns } => {
-            let inputs = inputs.into_iter().map(|input| {
-                let from = input.columns();
-                let renames: Vec<_> =
-                    columns.iter().zip(&from).map(|(to, from)| NamedExpr { id: to.id, name: to.name.clone(), expr: from.expr() }).collect();
-                let parts = parts.iter().map(|e| substitute(e.clone(), &renames)).collect();
-                push(input, parts)
-            });
-            (LogicalPlan::Union { inputs: inputs.collect(), columns }, vec![])
-        }
-        LogicalPlan::Join { left, right, kind, condition } => {
-            let (to_left, to_right) = match kind {
-                JoinKind::Inner | JoinKind::Cross => (true, true),
-                JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti => (true, false),
-                JoinKind::Right => (false, true),
-                JoinKind::Full => (false, false),
-            };
-            let (l, r) = (ids_of(&left), ids_of(&right));
-            let only = |e: &Expr, ids: &HashSet<ColumnId>| !e.columns().is_empty() && e.columns().iter().all(|c| ids.contains(c));
-            let (into_left, rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(|e| to_left && only(e, &l));
-            let (into_right, stay): (Vec<_>, Vec<_>) = rest.into_iter().partition(|e| to_right && only(e, &r));
-            // What is left over an inner join is part of its condition.
-            let (condition, stay) = match kind {
-                JoinKind::Inner | JoinKind::Cross => (all_of(condition.into_iter().chain(stay).collect()), vec![]),
-                _ => (condition, stay),
-            };
-            let join =
-                LogicalPlan::Join { left: Box::new(push(*left, into_left)), right: Box::new(push(*right, into_right)), kind, condition };
-            (join, stay)
-        }
-        other => (other, parts),
-    }
-}
-
-/// One-sided parts of ON move into the side where that keeps the rows.
-fn push_condition(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, condition: Option<Expr>) -> LogicalPlan {
-    let (left, right) = (push_filters(left), push_filters(right));
-    let Some(condition) = condition else {
-        return LogicalPlan::Join { left: Box::new(left), right: Box::new(right), kind, condition: None };
-    };
-    let mut parts = Vec::new();
-    conjuncts(&condition, &mut parts);
-    let (l, r) = (ids_of(&left), ids_of(&right));
-    let only =
-        |e: &Expr, ids: &HashSet<ColumnId>| !e.columns().is_empty() && e.columns().iter().all(|c| ids.contains(c)) && !is_unmovable(e);
-    let to_left = matches!(kind, JoinKind::Inner | JoinKind::Cross | JoinKind::Right | JoinKind::LeftSemi);
-    let to_right = matches!(kind, JoinKind::Inner | JoinKind::Cross | JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti);
-    let (mut into_left, mut into_right, mut stay) = (Vec::new(), Vec::new(), Vec::new());
-    for part in parts {
-        match () {
-            () if to_left && only(part, &l) => into_left.push(part.clone()),
-            () if to_right && only(part, &r) => into_right.push(part.clone()),
-            () => stay.push(part.clone()),
-        }
-    }
-    if left.is_streaming() || right.is_streaming() {
-        let (left_out, right_out) = match kind {
-            JoinKind::Inner | JoinKind::Cross | JoinKind::LeftSemi => (true, true),
-            JoinKind::Left | JoinKind::LeftAnti => (false, true),
-            JoinKind::Right => (true, false),
-            JoinKind::Full => (false, false),
-        };
-        let mut present = Vec::new();
-        stay.iter().for_each(|part| null_columns(part, &mut present));
-        let not_null = |ids: &HashSet<ColumnId>| {
-            let own = present.iter().filter(|c| c.columns().iter().all(|id| ids.contains(id)));
-            own.map(|c| Expr::call("isnotnull", vec![c.clone()], DataType::Boolean)).collect::<Vec<_>>()
-        };
-        into_left.extend(if left_out { not_null(&l) } else { vec![] });
-        into_right.extend(if right_out { not_null(&r) } else { vec![] });
-    }
-    LogicalPlan::Join { left: Box::new(push(left, into_left)), right: Box::new(push(right, into_right)), kind, condition: all_of(stay) }
-}
-
-/// The columns with which a comparison cannot be TRUE when they are NULL. Rows without them find no partner; over a
-/// stream Spark drops them before they move the watermark.
-fn null_columns(part: &Expr, out: &mut Vec<Expr>) {
-    #[rustfmt::skip]
-    const STRICT: &[&str] = &[
-        "=", "!=", "<", "<=", ">", ">=", "not", "+", "-", "*", "/", "%", "div", "&", "|", "^", "~", "negative", "positive", "abs",
-        "lower", "upper", "trim", "ltrim", "rtrim", "length", "substring", "like", "rlike", "contains", "startswith", "endswith",
-        "floor", "ceil", "sqrt", "exp", "year", "month", "day", "hour", "minute", "second", "date_add", "date_sub", "datediff",
-        "unix_seconds", "unix_millis", "unix_micros", "timestamp_seconds", "timestamp_millis", "timestamp_micros",
-    ];
-    match part {
-        Expr::Column { .. } if !out.contains(part) => out.push(part.clone()),
-        Expr::Call { function, args, .. } if STRICT.contains(&function.0) => args.iter().for_each(|a| null_columns(a, out)),
-        Expr::Cast { expr, attempt: false, .. } => null_columns(expr, out),
-        _ => {}
-    }
-}
-
-fn ids_of(plan: &LogicalPlan) -> HashSet<ColumnId> {
-    plan.columns().iter().map(|c| c.id).collect()
-}
-
-/// The expression with output columns replaced by what they are computed from.
-fn substitute(expr: Expr, named: &[NamedExpr]) -> Expr {
-    if let Expr::Column { id, .. } = &expr
-        && let Some(found) = named.iter().find(|n| n.id == *id)
-    {
-        return found.expr.clone();
-    }
-    expr.map_children(&mut |child| substitute(child, named))
 }
 
 /// Leaves out columns that nothing above uses, down to the readers.

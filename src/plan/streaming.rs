@@ -3,20 +3,20 @@
 
 use crate::diagnostic::Span;
 use crate::lang::ast::Query;
+use crate::plan::Analyzed;
 use crate::plan::error::{AnalysisError, Reason};
-use crate::plan::expr::{ColumnId, Expr, NamedExpr};
+use crate::plan::expr::{ColumnId, Expr};
 use crate::plan::locate::{self, Clause};
 use crate::plan::logical::{JoinKind, LogicalPlan, NamedAggregate};
 use crate::plan::time_range::state_bound;
 use crate::progress::OutputMode;
-use crate::types::DataType;
 use std::collections::HashSet;
 
 type Result = std::result::Result<(), Box<AnalysisError>>;
 
 /// Refuses a streaming plan that Spark would refuse in this mode, pointing at the clause of `query` at fault.
-pub fn check_query(plan: &LogicalPlan, mode: OutputMode, query: &Query) -> Result {
-    check(plan, mode).map_err(|mut error| {
+pub fn check_query(analyzed: &Analyzed, mode: OutputMode, query: &Query) -> Result {
+    check(analyzed, mode).map_err(|mut error| {
         let clause = match &error.reason {
             Reason::Streaming { clause, .. } => *clause,
             _ => Clause::Aggregate,
@@ -26,8 +26,14 @@ pub fn check_query(plan: &LogicalPlan, mode: OutputMode, query: &Query) -> Resul
     })
 }
 
-/// Refuses a streaming plan that Spark would refuse in this mode; the error has no place yet.
-pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result {
+/// Refuses a streaming query that Spark would refuse in this mode; the error has no place yet.
+pub fn check(analyzed: &Analyzed, mode: OutputMode) -> Result {
+    judge(&analyzed.judged, mode)?;
+    // By what a join finds partners is known once the conditions have reached it.
+    equalities(&analyzed.plan)
+}
+
+fn judge(plan: &LogicalPlan, mode: OutputMode) -> Result {
     let span = Span::default();
     let aggregates = streaming_aggregates(plan);
     if mode == OutputMode::Complete && aggregates.is_empty() {
@@ -193,10 +199,10 @@ fn set_operation(left: &LogicalPlan, right: &LogicalPlan, (intersect, all): (boo
             Span::default(),
         );
     }
-    if !intersect && !all {
+    if !intersect {
         // Rows are told apart by all columns: an aggregation by all of them, over those without a match.
         let event_time = event_time_columns(left);
-        if mode != OutputMode::Append || left.columns().iter().any(|c| event_time.contains(&c.id)) {
+        if mode == OutputMode::Update || !all && (mode != OutputMode::Append || left.columns().iter().any(|c| event_time.contains(&c.id))) {
             return Ok(());
         }
     }
@@ -210,19 +216,16 @@ fn set_operation(left: &LogicalPlan, right: &LogicalPlan, (intersect, all): (boo
     refuse(Reason::Streaming { clause: Clause::SetOperation, condition, message, instead: instead.to_string() }, Span::default())
 }
 
-/// The plan with what a stream runs in another way than a table does: EXCEPT as an anti join whose rows are told apart.
-pub fn runnable(plan: LogicalPlan) -> LogicalPlan {
-    let plan = crate::plan::optimizer::map_inputs(plan, &mut runnable);
-    let LogicalPlan::SetOperation { left, right, intersect: false, all: false } = plan else { return plan };
-    if !left.is_streaming() {
-        return LogicalPlan::SetOperation { left, right, intersect: false, all: false };
+/// Refuses a join of two streams without an equality between them.
+fn equalities(plan: &LogicalPlan) -> Result {
+    plan.inputs().into_iter().try_for_each(equalities)?;
+    let LogicalPlan::Join { left, right, condition, .. } = plan else { return Ok(()) };
+    if !left.is_streaming() || !right.is_streaming() || has_equality(left, right, condition.as_ref()) {
+        return Ok(());
     }
-    let keys = left.columns().into_iter().map(|c| NamedExpr { id: c.id, name: c.name.clone(), expr: c.expr() }).collect();
-    let pairs = left.columns().into_iter().zip(right.columns());
-    let equal = pairs.map(|(a, b)| Expr::call("<=>", vec![a.expr(), b.expr()], DataType::Boolean));
-    let condition = equal.reduce(|a, b| Expr::And(Box::new(a), Box::new(b)));
-    let join = LogicalPlan::Join { left, right, kind: JoinKind::LeftAnti, condition };
-    LogicalPlan::Aggregate { input: Box::new(join), keys, aggregates: vec![] }
+    let message = "a join of two streams needs an equality between them, else every row would meet every other".to_string();
+    let instead = "add ON a.key = b.key".to_string();
+    refuse(Reason::Streaming { clause: Clause::Join, condition: None, message, instead }, Span::default())
 }
 
 fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Option<&Expr>, mode: OutputMode) -> Result {
@@ -261,13 +264,12 @@ fn join(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, condition: Opti
         return no(format!("{name} of two streams is not possible in complete mode"), "use append mode");
     }
     match kind {
-        _ if !has_equality(left, right, condition) => no(
-            "a join of two streams needs an equality between them, else every row would meet every other".to_string(),
-            "add ON a.key = b.key",
-        ),
         JoinKind::Inner | JoinKind::Cross => Ok(()),
         JoinKind::LeftAnti => no("a left anti join of two streams is not possible".to_string(), "use LEFT JOIN … and filter for NULL"),
-        _ if mode != OutputMode::Append => no(format!("{name} of two streams works in append mode only"), "use OUTPUT MODE append"),
+        JoinKind::LeftSemi if bounded_by_time(left, right, kind, condition) => Ok(()),
+        JoinKind::Left | JoinKind::Right | JoinKind::Full if mode != OutputMode::Append => {
+            no(format!("{name} of two streams works in append mode only"), "use OUTPUT MODE append")
+        }
         _ if bounded_by_time(left, right, kind, condition) => Ok(()),
         _ => no(
             format!("{name} of two streams needs a watermark and a time range, else it never knows that no match will come"),
@@ -303,7 +305,7 @@ fn bounded_by_time(left: &LogicalPlan, right: &LogicalPlan, kind: JoinKind, cond
     }
     let timed = |e: &Expr| matches!(e, Expr::Column { id, .. } if event_time.iter().any(|set| set.contains(id)));
     let is_key = |part: &&Expr| match part {
-        Expr::Call { function, args, .. } => matches!(function.0, "=" | "<=>") && args.iter().any(timed),
+        Expr::Call { function, args, .. } => function.0 == "=" && args.iter().any(timed),
         _ => false,
     };
     let bounded = |side: usize| state_bound(condition, &ids[side], &event_time[1 - side]).is_some();
@@ -327,19 +329,16 @@ pub(crate) fn conjuncts<'e>(e: &'e Expr, out: &mut Vec<&'e Expr>) {
 }
 
 /// The first mode that Spark allows of append, update, complete; append when it allows none.
-pub fn default_mode(plan: &LogicalPlan) -> OutputMode {
+pub fn default_mode(analyzed: &Analyzed) -> OutputMode {
     let modes = [OutputMode::Append, OutputMode::Update, OutputMode::Complete];
-    modes.into_iter().find(|mode| check(plan, *mode).is_ok()).unwrap_or(OutputMode::Append)
+    modes.into_iter().find(|mode| check(analyzed, *mode).is_ok()).unwrap_or(OutputMode::Append)
 }
 
 /// The columns of the plan's output that carry a watermark.
 pub fn event_time_columns(plan: &LogicalPlan) -> HashSet<ColumnId> {
     match plan {
-        LogicalPlan::Watermark { input, column, .. } => {
-            let mut set = event_time_columns(input);
-            set.insert(*column);
-            set
-        }
+        // Another WATERMARK below no longer counts.
+        LogicalPlan::Watermark { column, .. } => HashSet::from([*column]),
         LogicalPlan::Project { input, exprs } => {
             let set = event_time_columns(input);
             exprs.iter().filter(|e| carries(&e.expr, &set)).map(|e| e.id).collect()
@@ -376,6 +375,11 @@ pub(crate) fn carries(expr: &Expr, event_time: &HashSet<ColumnId>) -> bool {
         Expr::Call { function, args, .. } if function.0 == "window_time" => args.iter().all(|a| carries(a, event_time)),
         _ => false,
     }
+}
+
+/// Whether a stream feeds an aggregation of the plan.
+pub fn has_streaming_aggregate(plan: &LogicalPlan) -> bool {
+    !streaming_aggregates(plan).is_empty()
 }
 
 /// Aggregations that a stream feeds, outermost first.

@@ -79,6 +79,15 @@ pub fn state_bound(condition: Option<&Expr>, own: &HashSet<ColumnId>, other_even
     (bound != StateBound::default()).then_some(bound)
 }
 
+/// Where a row's own session ends; NULL for a gap that cannot be read.
+pub fn session_end(time: &Expr, gap: &Expr) -> Expr {
+    let gap = match gap.data_type() {
+        DataType::String => Expr::Cast { expr: Box::new(gap.clone()), to: DataType::CalendarInterval, attempt: true },
+        _ => gap.clone(),
+    };
+    Expr::call("+", vec![time.clone(), gap], time.data_type())
+}
+
 /// The comparison as one of two times, where it is one.
 pub fn ordered(part: &Expr) -> Option<Ordered> {
     let (sum, inclusive) = difference(part)?;

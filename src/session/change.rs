@@ -56,12 +56,13 @@ impl Session {
     pub(super) fn alter_query(&mut self, name: &Ident, query: Query) -> Result<Outcome, Diagnostic> {
         let entry = self.started(name)?;
         let definition = StreamingQuery { query, ..(*entry.definition).clone() };
-        let (plan, _) = self.analyze(&definition.query)?;
+        let analyzed = self.analyze_both(&definition.query)?;
+        let plan = &analyzed.plan;
         if !plan.is_streaming() {
             return Err(Diagnostic::error("this query reads no stream, and the one that it would replace does").at(definition.query.span));
         }
-        let (mode, _) = super::start::mode_of(&plan, definition.output_mode.as_ref(), &definition.query)?;
-        let kept = self.kept_state(&plan, mode)?;
+        let (mode, _) = super::start::mode_of(&analyzed, definition.output_mode.as_ref(), &definition.query)?;
+        let kept = self.kept_state(plan, mode)?;
         let before = entry.handle.kept_state();
         if let Some(how) = state_schema::difference(&before.operators, &kept.operators).or_else(|| before.other_sources(&kept)) {
             return Err(Diagnostic::error(format!("`{}` cannot go on as this query: {how}", name.name))

@@ -47,16 +47,17 @@ impl Session {
 
     /// The plan that would run; it is analyzed but not started, and no source is opened.
     pub(super) fn explain(&mut self, extended: bool, query: &StreamingQuery) -> Result<Outcome, Diagnostic> {
-        let plan::Analyzed { analyzed, plan, warnings, .. } = self.analyze_both(&query.query)?;
+        let whole = self.analyze_both(&query.query)?;
+        let plan::Analyzed { analyzed, plan, .. } = &whole;
         let mut out = plan.to_string();
-        let guarantee = plan.is_streaming().then(|| self.guarantee_of(query, &plan)).flatten();
+        let guarantee = plan.is_streaming().then(|| self.guarantee_of(query, &whole)).flatten();
         if extended {
             out = format!("as analyzed:\n{analyzed}\nas it runs:\n{plan}");
             out.push_str(&format!("\nquery: {}\n", query.query));
             let columns: Vec<String> = plan.columns().iter().map(|c| format!("{} {}", c.name, c.data_type.sql())).collect();
             out.push_str(&format!("columns: {}\n", columns.join(", ")));
             if plan.is_streaming() {
-                out.push_str(&format!("output mode when none is given: {}\n", streaming::default_mode(&plan).name()));
+                out.push_str(&format!("output mode when none is given: {}\n", streaming::default_mode(&whole).name()));
             } else {
                 out.push_str("bounded: it runs once\n");
             }
@@ -64,16 +65,16 @@ impl Session {
         if let Some(guarantee) = guarantee {
             out.push_str(&format!("{}guarantee: {guarantee}\n", if out.ends_with('\n') { "" } else { "\n" }));
         }
-        Ok(Outcome { warnings, ..Outcome::of(Answer::Text { column: "plan", text: out }) })
+        Ok(Outcome { warnings: whole.warnings, ..Outcome::of(Answer::Text { column: "plan", text: out }) })
     }
 }
 
 impl Session {
     /// What a restart would mean for the query; `None` when it could not start.
-    fn guarantee_of(&self, query: &StreamingQuery, plan: &plan::LogicalPlan) -> Option<Guarantee> {
-        let (mode, _) = mode_of(plan, query.output_mode.as_ref(), &query.query).ok()?;
+    fn guarantee_of(&self, query: &StreamingQuery, analyzed: &plan::Analyzed) -> Option<Guarantee> {
+        let (mode, _) = mode_of(analyzed, query.output_mode.as_ref(), &query.query).ok()?;
         let sink = query.sink.as_ref().map_or("screen".to_string(), |s| s.format.name.to_lowercase());
-        Some(self.guarantee(plan, mode, &sink, self.has_checkpoint(query)))
+        Some(self.guarantee(&analyzed.plan, mode, &sink, self.has_checkpoint(query)))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::lang::ast::{self, Ident, OutputModeDef, SinkDef, StreamingQuery, Trig
 use crate::plan::expr::Expr;
 use crate::plan::logical::{Column, LogicalPlan};
 use crate::plan::places::Places;
-use crate::plan::{self, FoldError, Reason, advice, streaming};
+use crate::plan::{self, FoldError, Reason, advice, runnable, streaming};
 use crate::progress::guarantee::{self, Guarantee, Repeats, guarantee};
 use crate::progress::{OutputMode, Trigger};
 use crate::types::{Field, Value, quote_if_needed};
@@ -183,19 +183,20 @@ impl Session {
     }
 
     fn streaming(&mut self, mut query: StreamingQuery, analyzed: plan::Analyzed, taken: Option<Takeover>) -> Result<Outcome, Diagnostic> {
-        let plan::Analyzed { plan, places, mut warnings, .. } = analyzed;
         // From here on the query has this checkpoint, whatever becomes of the setting.
         query.checkpoint = self.checkpoint_clause(&query)?;
         let checkpoint = query.checkpoint.as_ref().map(|clause| self.checkpoint(clause)).transpose()?;
         let held = checkpoint.as_ref().zip(query.checkpoint.as_ref()).map(|(spec, (_, span))| (spec.dir.as_path(), *span));
-        warnings.extend(keep_apart(&plan, query.sink.as_ref(), held)?);
+        let apart = keep_apart(&analyzed.plan, query.sink.as_ref(), held)?;
         let definition = Arc::new(query.clone());
         let trigger = trigger_of(query.trigger.as_ref())?;
-        let (mode, why) = mode_of(&plan, query.output_mode.as_ref(), &query.query)?;
+        let (mode, why) = mode_of(&analyzed, query.output_mode.as_ref(), &query.query)?;
         mode_fits(mode, &query)?;
+        let plan::Analyzed { plan, places, mut warnings, .. } = analyzed;
+        warnings.extend(apart);
         let endless = !matches!(trigger, Trigger::AvailableNow | Trigger::Once);
         warnings.extend(advice::streaming_warnings(&plan, mode, endless, &query.query));
-        let plan = streaming::runnable(plan);
+        let plan = runnable::runnable(plan);
         if let Some(name) = &query.name {
             self.may_start(name, query.sink.as_ref())?;
         }
@@ -328,14 +329,14 @@ fn trigger_of(clause: Option<&(TriggerDef, Span)>) -> Result<Trigger, Diagnostic
 
 /// The mode, checked against the plan; with the words that say why, when nobody asked for one.
 pub(super) fn mode_of(
-    plan: &LogicalPlan,
+    analyzed: &plan::Analyzed,
     clause: Option<&(OutputModeDef, Span)>,
     query: &ast::Query,
 ) -> Result<(OutputMode, Option<String>), Diagnostic> {
     let (mode, span) = match clause {
         None => {
-            let mode = streaming::default_mode(plan);
-            streaming::check_query(plan, mode, query).map_err(|e| Diagnostic::from(*e))?;
+            let mode = streaming::default_mode(analyzed);
+            streaming::check_query(analyzed, mode, query).map_err(|e| Diagnostic::from(*e))?;
             let why = match mode {
                 OutputMode::Append => None,
                 OutputMode::Update => Some("append needs a watermark: .help output mode".to_string()),
@@ -348,7 +349,7 @@ pub(super) fn mode_of(
         Some((OutputModeDef::Complete, span)) => (OutputMode::Complete, span),
         Some((OutputModeDef::Batch { .. }, span)) => return Err(unavailable("OUTPUT MODE BATCH", *span)),
     };
-    match streaming::check_query(plan, mode, query) {
+    match streaming::check_query(analyzed, mode, query) {
         Ok(()) => Ok((mode, None)),
         // What is wrong is the mode that was asked for, not the query.
         Err(error) if matches!(error.reason, Reason::OutputMode { .. }) => Err(Diagnostic::from(*error).at(*span)),

@@ -66,7 +66,7 @@ fn analyze(case: &Json) -> Result<LogicalPlan, Diagnostic> {
         "update" => OutputMode::Update,
         _ => OutputMode::Complete,
     };
-    plan::streaming::check(&analyzed.plan, mode).map_err(|e| Diagnostic::from(*e))?;
+    plan::streaming::check(&analyzed, mode).map_err(|e| Diagnostic::from(*e))?;
     Ok(analyzed.plan)
 }
 

@@ -103,9 +103,13 @@ impl World {
     }
 
     pub(crate) fn plan(&self, sql: &str) -> Result<LogicalPlan, String> {
+        Ok(self.analyze(sql)?.plan)
+    }
+
+    fn analyze(&self, sql: &str) -> Result<plan::Analyzed, String> {
         let query = parse_query(sql).map_err(|e| e.to_string())?;
         let settings = Settings { zone: chrono_tz::UTC, parameters: BTreeMap::new(), system_tables: std::sync::Arc::new(|_, _| None) };
-        plan::analyze(&query, &self.catalog, &settings, &Folder).map(|a| a.plan).map_err(|e| format!("{:?}", *e))
+        plan::analyze(&query, &self.catalog, &settings, &Folder).map_err(|e| format!("{:?}", *e))
     }
 
     /// The rows of a bounded query.
@@ -122,8 +126,9 @@ impl World {
         trigger: Trigger,
         clock: Arc<dyn Clock>,
     ) -> Result<(QuerySpec, Batches), String> {
-        let plan = self.plan(sql)?;
-        streaming::check(&plan, mode).map_err(|e| format!("{:?}", *e))?;
+        let analyzed = self.analyze(sql)?;
+        streaming::check(&analyzed, mode).map_err(|e| format!("{:?}", *e))?;
+        let plan = analyzed.plan;
         let batches = Batches::default();
         let spec = QuerySpec {
             name: Some("q".to_string()),

@@ -324,7 +324,7 @@ fn plan(text: &str, catalog: &Catalog) {
     if let Ok(analyzed) = eddyline::plan::analyze(&query, catalog, &crate::analysis::settings(), &crate::analysis::NoFold) {
         let _ = analyzed.plan.to_string();
         for mode in [OutputMode::Append, OutputMode::Update, OutputMode::Complete] {
-            let _ = eddyline::plan::streaming::check(&analyzed.plan, mode);
+            let _ = eddyline::plan::streaming::check(&analyzed, mode);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Building what keeps rows by time beside groups and joins: DEDUPLICATE, notes about late rows, bounded sides that
 //! follow their files.
 
+use super::subqueries::scans_of;
 use super::{Builder, Needed, with};
 use crate::engine::EngineError;
 use crate::engine::bounded::{NoSystemTables, run_bounded};
@@ -161,11 +162,13 @@ pub(super) fn window_size(plan: &LogicalPlan, id: ColumnId) -> Option<i64> {
 }
 
 /// The tables that a plan reads.
-fn scans(plan: &LogicalPlan) -> Vec<Scan> {
-    match plan {
-        LogicalPlan::Scan(scan) => vec![scan.clone()],
-        other => other.inputs().into_iter().flat_map(scans).collect(),
+pub(super) fn scans(plan: &LogicalPlan) -> Vec<Scan> {
+    if let LogicalPlan::Scan(scan) = plan {
+        return vec![scan.clone()];
     }
+    let mut found: Vec<Scan> = plan.inputs().into_iter().flat_map(scans).collect();
+    plan.expressions().into_iter().for_each(|e| scans_of(e, &mut found));
+    found
 }
 
 /// How late rows may be: the longest delay of the WATERMARKs below, in microseconds.

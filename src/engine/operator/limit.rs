@@ -2,12 +2,16 @@
 
 use super::{BatchContext, Flow, Kept, Operator, Task, run};
 use crate::checkpoint::{Block, Changes};
+use crate::engine::eval::Bound;
 use crate::engine::{EngineError, Frame};
+use polars::prelude::BooleanChunked;
 
 /// Cuts rows.
 pub struct Limit {
     limit: Option<u64>,
     offset: u64,
+    /// Only rows where this is TRUE count; those between them come along.
+    counted: Option<Bound>,
     /// Rows that may still come out over the whole run; `None`: each batch starts again.
     remaining: Option<u64>,
     staged: u64,
@@ -16,7 +20,12 @@ pub struct Limit {
 impl Limit {
     /// `limit` rows after `offset`; with `whole_run` they count over all batches.
     pub fn new(limit: Option<u64>, offset: u64, whole_run: bool) -> Limit {
-        Limit { limit, offset, remaining: limit.filter(|_| whole_run), staged: 0 }
+        Limit { limit, offset, counted: None, remaining: limit.filter(|_| whole_run), staged: 0 }
+    }
+
+    /// The rows of each batch up to the one with which `limit` rows satisfy `counted`.
+    pub fn until(limit: u64, counted: Option<Bound>) -> Limit {
+        Limit { counted, ..Limit::new(Some(limit), 0, false) }
     }
 }
 
@@ -34,8 +43,14 @@ impl Operator for Limit {
         for frame in frames {
             let skipped = skip.min(frame.rows() as u64);
             skip -= skipped;
-            let kept = left.min(frame.rows() as u64 - skipped);
-            left -= kept;
+            let kept = match &self.counted {
+                None => {
+                    let kept = left.min(frame.rows() as u64 - skipped);
+                    left -= kept;
+                    kept
+                }
+                Some(counted) => reached(&counted.mask(&frame, &context.eval)?, &mut left),
+            };
             // One piece stays even when it is empty: it says what columns there are.
             if kept > 0 || out.is_empty() {
                 out.push(frame.slice(skipped as usize, kept as usize));
@@ -54,6 +69,19 @@ impl Operator for Limit {
     fn stored(&mut self) -> Option<&mut dyn Kept> {
         if self.remaining.is_some() { Some(self) } else { None }
     }
+}
+
+/// How many rows it takes until `left` of them are TRUE; all when they are fewer. Counts `left` down.
+fn reached(mask: &BooleanChunked, left: &mut u64) -> u64 {
+    let mut rows = 0;
+    for value in mask.iter() {
+        if *left == 0 {
+            break;
+        }
+        rows += 1;
+        *left -= u64::from(value == Some(true));
+    }
+    rows
 }
 
 /// One row: the rows that came out so far, so that a changed LIMIT counts on from there.

@@ -12,6 +12,7 @@ pub mod join;
 pub mod late;
 pub mod limit;
 pub mod project;
+pub mod refreshing;
 pub mod sample;
 pub mod session;
 pub mod set_operation;

@@ -102,6 +102,6 @@ mod tests {
             slots.put(at, at as u64, &0);
             assert!(slots.bytes() <= (at + 1) * 8 * 5 / 4, "{} for {at}", slots.bytes());
         }
-        assert_eq!(slots.iter().skip(1000).sum::<u64>(), (1000..100_000).sum());
+        assert_eq!(slots.iter().skip(1000).sum::<u64>(), (1000..100_000).sum::<u64>());
     }
 }

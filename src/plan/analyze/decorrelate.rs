@@ -12,6 +12,7 @@ use super::{Analyzer, Result, keep, refuse};
 use crate::diagnostic::Span;
 use crate::plan::error::Reason;
 use crate::plan::expr::{AggregateCall, Bound, ColumnId, Expr, Frame, FunctionId, NamedExpr, SortKey, SubqueryKind};
+use crate::plan::filters::is_unmovable;
 use crate::plan::logical::{Column, JoinKind, LogicalPlan, NamedAggregate};
 use crate::plan::streaming::conjuncts;
 use crate::types::{DataType, Value};
@@ -77,7 +78,7 @@ impl Analyzer<'_> {
             && let Some(value) = of_nothing(&above, aggregates)
         {
             let plan = LogicalPlan::Aggregate { input: Box::new(pulled.plan), keys, aggregates: aggregates.clone() };
-            return Ok(project(join(outer, plan, JoinKind::Left, on), vec![answer(value)]));
+            return Ok(project(join_below(outer, plan, JoinKind::Left, on), vec![answer(value)]));
         }
         let single = gives_one(&tied.plan);
         let Pushed { plan, columns, on } = self.push_all(&outer, tied.plan, tied.span)?;
@@ -123,7 +124,7 @@ impl Analyzer<'_> {
             && let Some((keys, on)) = self.tie_keys(&pulled, &targets)
         {
             let plan = LogicalPlan::Aggregate { input: Box::new(pulled.plan), keys, aggregates: vec![] };
-            return Ok(join(outer, project(plan, vec![flag]), JoinKind::Left, on));
+            return Ok(join_below(outer, project(plan, vec![flag]), JoinKind::Left, on));
         }
         let Pushed { plan, columns, on } = self.push_all(&outer, plan, tied.span)?;
         let plan = LogicalPlan::Aggregate { input: Box::new(plan), keys: keep(&columns), aggregates: vec![] };
@@ -482,6 +483,30 @@ impl Analyzer<'_> {
 /// `left JOIN right` on all of `on`.
 pub(super) fn join(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, on: Vec<Expr>) -> LogicalPlan {
     LogicalPlan::Join { left: Box::new(left), right: Box::new(right), kind, condition: all_of(on) }
+}
+
+/// `left JOIN right`, below the watermarks of `left` whose times `on` does not read: a sub-query in a condition is a part
+/// of the condition, and rows that a condition without the event time drops do not move the watermark.
+pub(super) fn join_below(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, on: Vec<Expr>) -> LogicalPlan {
+    let keeps_columns = matches!(kind, JoinKind::LeftSemi | JoinKind::LeftAnti);
+    match left {
+        LogicalPlan::Watermark { input, column, delay } if !on.iter().any(|e| e.columns().contains(&column)) => {
+            LogicalPlan::Watermark { input: Box::new(join_below(*input, right, kind, on)), column, delay }
+        }
+        LogicalPlan::Filter { input, predicate } if input.is_streaming() => {
+            LogicalPlan::Filter { input: Box::new(join_below(*input, right, kind, on)), predicate }
+        }
+        LogicalPlan::Project { input, exprs } if input.is_streaming() && keeps_columns && !exprs.iter().any(|e| is_unmovable(&e.expr)) => {
+            let on = on.into_iter().map(|e| substituted(e, &exprs)).collect();
+            LogicalPlan::Project { input: Box::new(join_below(*input, right, kind, on)), exprs }
+        }
+        LogicalPlan::Join { left, right: other, kind: above @ (JoinKind::Inner | JoinKind::Cross | JoinKind::Left), condition }
+            if left.is_streaming() && keeps_columns && on.iter().all(|e| !reads(e, &ids(&other))) =>
+        {
+            LogicalPlan::Join { left: Box::new(join_below(*left, right, kind, on)), right: other, kind: above, condition }
+        }
+        other => join(other, right, kind, on),
+    }
 }
 
 /// The plan's columns and `more`.

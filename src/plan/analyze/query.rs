@@ -268,7 +268,7 @@ impl Analyzer<'_> {
             on.push(self.in_condition(values, &columns, negated, part.span)?);
         }
         let kind = if negated { JoinKind::LeftAnti } else { JoinKind::LeftSemi };
-        Ok((super::decorrelate::join(left, untied.plan, kind, on), scope))
+        Ok((super::decorrelate::join_below(left, untied.plan, kind, on), scope))
     }
 }
 

@@ -291,11 +291,12 @@ impl Analyzer<'_> {
         let predicate = match condition {
             JoinCondition::On(e) => {
                 let mut env = Env::plain(both.clone(), "UNSUPPORTED_EXPR_FOR_OPERATOR", "JOIN");
-                let condition = self.condition(e, "JOIN", &mut env)?;
+                let condition = match self.condition(e, "JOIN", &mut env) {
+                    Err(error) if matches!(error.reason, Reason::SeveralWindows) => return window_in_on(error.span),
+                    condition => condition?,
+                };
                 if env.has_windows() {
-                    let message = "a window cannot be made in the condition of a join: make it a column of each side first, as in \
-                                   (SELECT window(ts, '10 seconds') AS w, … FROM …) AS a";
-                    return refuse(Reason::Rule { condition: "UNRESOLVED_COLUMN.WITH_SUGGESTION", message: message.to_string() }, e.span);
+                    return window_in_on(e.span);
                 }
                 if let Some(tied) = env.joins.first() {
                     let condition = "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_EXPRESSION_IN_JOIN_CONDITION";
@@ -449,4 +450,11 @@ fn struct_items(e: &ast::Expr) -> Option<Vec<ast::Expr>> {
         }
         _ => None,
     }
+}
+
+/// Spark makes windows in projections and aggregations only.
+fn window_in_on<T>(span: Span) -> Result<T> {
+    let message = "a window cannot be made in the condition of a join: make it a column of each side first, as in \
+                   (SELECT window(ts, '10 seconds') AS w, … FROM …) AS a";
+    refuse(Reason::Rule { condition: "UNRESOLVED_COLUMN.WITH_SUGGESTION", message: message.to_string() }, span)
 }
