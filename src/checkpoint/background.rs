@@ -6,8 +6,10 @@
 use super::layout::Options;
 use super::log::{Log, numbered};
 use super::record::Record;
+use super::snapshot::write_snapshot;
 use super::state::{self, Written};
 use super::storage::{Disk, create_dir_synced, write_whole};
+use super::syncer::sync;
 use super::{CheckpointError, Sync};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ impl Done {
 pub struct Done {
     pub(super) batch: u64,
     pub(super) written: Vec<Written>,
-    pub(super) commits: Vec<PathBuf>,
+    pub(super) commits: Vec<Written>,
     /// Directories of partitions, and the batch whose snapshot is wanted.
     pub(super) snapshots: Vec<(PathBuf, u64)>,
     /// Directories of sources, and what their logs sum up to.
@@ -212,7 +214,7 @@ impl Worker {
             if stop() {
                 return Ok(());
             }
-            let Some(bytes) = state::write_snapshot(&*self.disk, &dir, last, self.options.sync.syncs(), &stop)? else { return Ok(()) };
+            let Some(bytes) = write_snapshot(&*self.disk, &dir, last, self.options.sync.syncs(), &stop)? else { return Ok(()) };
             self.shared.report().snapshots.insert(dir, Some(bytes));
         }
         match round.iter().rfind(|d| d.clean) {
@@ -229,7 +231,7 @@ impl Worker {
         }
         let mut dirs = BTreeSet::new();
         for (path, new) in files {
-            self.sync_file(path)?;
+            sync(&*self.disk, path, false)?;
             if let (true, Some(dir)) = (new, path.parent()) {
                 dirs.insert(dir.to_path_buf());
             }
@@ -243,15 +245,11 @@ impl Worker {
                 }
             }
         }
-        for commits in round.iter().flat_map(|d| &d.commits).collect::<BTreeSet<_>>() {
-            self.sync_file(commits)?;
+        let mut commits: BTreeMap<&Path, bool> = BTreeMap::new();
+        for written in round.iter().flat_map(|d| &d.commits) {
+            *commits.entry(&written.path).or_default() |= written.new;
         }
-        Ok(())
-    }
-
-    fn sync_file(&self, path: &Path) -> Result<(), CheckpointError> {
-        let synced = self.disk.append(path).and_then(|mut file| file.sync());
-        synced.map_err(CheckpointError::io("synced", path))
+        commits.into_iter().try_for_each(|(path, new)| sync(&*self.disk, path, new))
     }
 
     fn write_journal(&self, dir: &Path, batch: u64, text: &str) -> Result<(), CheckpointError> {

@@ -16,18 +16,18 @@
 use super::background::{Background, Done};
 use super::changes::Changes;
 use super::log::{Log, Logged, numbered};
+use super::metadata::{Metadata, metadata_text, read_metadata};
 use super::record::Record;
 use super::recover::{Facts, Recovery, recover};
 use super::state::{self, Each, StateLog, Written};
 use super::storage::{Disk, Lock, create_dir_synced, write_whole};
+use super::syncer::Syncer;
 use super::{CheckpointError, Offset, Sync};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The version of the layout.
-const FORMAT: &str = "2";
 /// Batches between two clean-ups.
 const CLEAN_EVERY: u64 = 64;
 /// Boot of records that are trusted in every boot: those of a run that syncs nothing.
@@ -48,19 +48,6 @@ impl Default for Options {
     fn default() -> Options {
         Options { sync: Sync::default(), retain: 100, deltas: 10 }
     }
-}
-
-/// What is fixed at a query's first start, or changes only with the query.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// The same in every run.
-    pub id: String,
-    /// Partitions of state.
-    pub partitions: usize,
-    /// Each stateful operator: its name, then lines that say what its state is made of.
-    pub operators: Vec<(String, Vec<String>)>,
-    /// Each source: its format, and the stream's name.
-    pub sources: Vec<(String, String)>,
 }
 
 /// What a batch reads, and with what: logged before anything is done with it.
@@ -118,6 +105,12 @@ pub struct Checkpoint {
     /// By operator and partition.
     state: Vec<Vec<StateLog>>,
     background: Option<Background>,
+    /// Of a run that syncs.
+    syncer: Option<Syncer>,
+    /// The log of offsets that an earlier run may not have synced, for batches that are repeated.
+    unsynced: Option<PathBuf>,
+    /// Offsets that were logged could not be synced.
+    lost: bool,
     /// What an earlier run committed in this boot and did not live to sync.
     catch_up: Option<u64>,
     _lock: Box<dyn Lock>,
@@ -148,7 +141,7 @@ impl Checkpoint {
         };
         let boot = disk.boot();
         let written = if options.sync.syncs() { boot.clone() } else { ANY_BOOT.to_string() };
-        let log = |what: &'static str| Log::new(disk, dir.join(what), what, &written, options.sync.syncs());
+        let log = |what: &'static str| Log::new(disk, dir.join(what), what, &written);
         let (offsets, commits) = (log("offsets"), log("commits"));
         let checkpoint = Checkpoint {
             disk: Arc::clone(disk),
@@ -159,6 +152,9 @@ impl Checkpoint {
             commits,
             state: Vec::new(),
             background: None,
+            syncer: None,
+            unsynced: None,
+            lost: false,
             catch_up: None,
             options,
             _lock: lock,
@@ -214,6 +210,7 @@ impl Checkpoint {
             power_lost: commits.last().map(|c| c.batch) > committed.map(|c| c.batch),
         };
         self.state = state_of(&self.dir, &self.metadata, committed, next)?;
+        self.unsynced = offsets.last().filter(|_| !found.repeat.is_empty()).map(|logged| logged.path.clone());
         self.catch_up = found.committed.filter(|n| mark.is_none_or(|m| m < *n));
         let sync = self.options.sync.syncs();
         Log::forget(&*self.disk, &self.dir.join("commits"), next, sync)?;
@@ -236,13 +233,20 @@ impl Checkpoint {
         }
         for what in ["offsets", "commits"] {
             let dir = self.dir.join(what);
-            let made = if sync { create_dir_synced(&*self.disk, &dir) } else { self.disk.create_dir(&dir) };
-            made.map_err(CheckpointError::io("made", &dir))?;
+            self.disk.create_dir(&dir).map_err(CheckpointError::io("made", &dir))?;
         }
         if metadata != self.metadata {
             let path = self.dir.join("metadata");
             write_whole(&*self.disk, &path, metadata_text(&metadata).as_bytes(), sync).map_err(CheckpointError::io("written", &path))?;
             self.metadata = metadata;
+        } else if sync {
+            // A run that was killed may not have come to it.
+            self.disk.sync_dir(&self.dir).map_err(CheckpointError::io("synced", &self.dir))?;
+        }
+        if sync {
+            let mut syncer = Syncer::start(Arc::clone(&self.disk), &self.dir)?;
+            self.unsynced.take().into_iter().for_each(|path| syncer.begin(Written { path, new: true }));
+            self.syncer = Some(syncer);
         }
         let background = Background::start(Arc::clone(&self.disk), self.dir.clone(), self.options.clone())?;
         for log in self.state.iter().flatten().filter(|log| log.last().is_some()) {
@@ -256,21 +260,44 @@ impl Checkpoint {
                 let deltas = state::deltas(&*self.disk, log.dir())?;
                 done.written.extend(deltas.into_iter().map(|path| Written { path, new: true }));
             }
-            done.commits = Log::files(&*self.disk, &self.dir.join("commits"))?;
+            let commits = Log::files(&*self.disk, &self.dir.join("commits"))?;
+            done.commits = commits.into_iter().map(|path| Written { path, new: true }).collect();
             background.send(done);
         }
         self.background = Some(background);
         Ok(())
     }
 
-    /// Logs what a batch reads, synced as the setting says.
+    /// Logs what a batch reads. `offsets_synced` says when it is on disk.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's; what failed in the background.
     pub fn log_offsets(&mut self, offsets: &BatchOffsets) -> Result<(), CheckpointError> {
         self.check()?;
-        self.offsets.append(offsets.batch, &offsets_record(offsets))?;
-        if self.options.sync.syncs() { self.offsets.sync() } else { Ok(()) }
+        let written = self.offsets.append(offsets.batch, &offsets_record(offsets))?;
+        self.lost = false;
+        if let Some(syncer) = &mut self.syncer {
+            syncer.begin(written);
+        }
+        Ok(())
+    }
+
+    /// Waits until no power loss takes back what was logged, where the setting wants that: a sink may be touched then.
+    ///
+    /// # Errors
+    /// The disk's. Then the offsets of batches that are not done have to be logged again.
+    pub fn offsets_synced(&mut self) -> Result<(), CheckpointError> {
+        let synced = self.syncer.as_mut().map_or(Ok(()), Syncer::wait);
+        if synced.is_err() {
+            self.offsets.roll();
+            self.lost = true;
+        }
+        synced
+    }
+
+    /// Whether offsets have to be logged again.
+    pub fn lost_offsets(&self) -> bool {
+        self.lost
     }
 
     /// What is done for a batch, to be given to `commit`.
@@ -428,49 +455,6 @@ fn not_anothers(disk: &dyn Disk, dir: &Path) -> Result<(), CheckpointError> {
         }
         None => Ok(()),
     }
-}
-
-fn metadata_text(metadata: &Metadata) -> String {
-    let Metadata { id, partitions, operators, sources } = metadata;
-    let head = Record::default().with("eddyline", "checkpoint").with("format", FORMAT);
-    let mut records = vec![head.with("id", id).with("partitions", partitions)];
-    for (i, (name, schema)) in operators.iter().enumerate() {
-        let record = Record::default().with("operator", i).with("name", name);
-        records.push(schema.iter().fold(record, |r, line| r.with("state", line)));
-    }
-    for (i, (format, stream)) in sources.iter().enumerate() {
-        records.push(Record::default().with("source", i).with("format", format).with("stream", stream));
-    }
-    let count = records.len();
-    records.push(Record::default().with("lines", count));
-    records.iter().map(Record::line).collect()
-}
-
-fn read_metadata(disk: &dyn Disk, path: &Path) -> Result<Metadata, CheckpointError> {
-    let bytes = disk.read(path).map_err(CheckpointError::io("read", path))?;
-    let bad = || CheckpointError::damaged(path, "it is not as it was written");
-    let text = std::str::from_utf8(&bytes).map_err(|_| bad())?;
-    let mut records = text.lines().map(|l| Record::parse(l).ok_or_else(bad)).collect::<Result<Vec<_>, _>>()?;
-    let count = records.pop().and_then(|r| r.number::<usize>("lines"));
-    let head = records.first().filter(|r| r.get("eddyline") == Some("checkpoint")).ok_or_else(bad)?;
-    match head.get("format") {
-        Some(FORMAT) => {}
-        Some(found) => return Err(CheckpointError::Version { path: path.to_path_buf(), found: found.to_string() }),
-        None => return Err(bad()),
-    }
-    if count != Some(records.len()) || !text.ends_with('\n') {
-        return Err(bad());
-    }
-    let text = |r: &Record, key: &str| r.get(key).map(str::to_string).ok_or_else(bad);
-    let mut metadata = Metadata { id: text(head, "id")?, partitions: head.number("partitions").ok_or_else(bad)?, ..Metadata::default() };
-    for record in &records[1..] {
-        if record.get("operator").is_some() {
-            metadata.operators.push((text(record, "name")?, record.all("state").map(str::to_string).collect()));
-        } else {
-            metadata.sources.push((text(record, "format")?, text(record, "stream")?));
-        }
-    }
-    Ok(metadata)
 }
 
 fn journal_text(lines: &[String]) -> String {

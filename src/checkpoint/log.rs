@@ -6,6 +6,7 @@
 
 use super::CheckpointError;
 use super::record::Record;
+use super::state::Written;
 use super::storage::{Disk, DiskFile};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -36,22 +37,20 @@ pub struct Log {
     dir: PathBuf,
     what: &'static str,
     boot: String,
-    sync: bool,
     open: Option<(PathBuf, Box<dyn DiskFile>, u64)>,
 }
 
 impl Log {
-    /// The log in `dir`, which is there; `what` is what its records are, such as `offsets`. With `sync` a file's name
-    /// is synced when it is made.
-    pub fn new(disk: &Arc<dyn Disk>, dir: PathBuf, what: &'static str, boot: &str, sync: bool) -> Log {
-        Log { disk: Arc::clone(disk), dir, what, boot: boot.to_string(), sync, open: None }
+    /// The log in `dir`, which is there; `what` is what its records are, such as `offsets`.
+    pub fn new(disk: &Arc<dyn Disk>, dir: PathBuf, what: &'static str, boot: &str) -> Log {
+        Log { disk: Arc::clone(disk), dir, what, boot: boot.to_string(), open: None }
     }
 
     /// Appends the record of a batch; it is written, not synced. The file that it is in.
     ///
     /// # Errors
     /// The disk's. The next record goes into a new file then.
-    pub fn append(&mut self, batch: u64, record: &Record) -> Result<PathBuf, CheckpointError> {
+    pub fn append(&mut self, batch: u64, record: &Record) -> Result<Written, CheckpointError> {
         let appended = self.try_append(batch, record);
         if appended.is_err() {
             self.open = None;
@@ -59,27 +58,20 @@ impl Log {
         appended
     }
 
-    fn try_append(&mut self, batch: u64, record: &Record) -> Result<PathBuf, CheckpointError> {
-        if self.open.as_ref().is_none_or(|(_, _, records)| *records >= RECORDS) {
+    fn try_append(&mut self, batch: u64, record: &Record) -> Result<Written, CheckpointError> {
+        let new = self.open.as_ref().is_none_or(|(_, _, records)| *records >= RECORDS);
+        if new {
             self.begin(batch)?;
         }
         let Some((path, file, records)) = &mut self.open else { unreachable!("a file was begun above") };
         file.write_all(record.line().as_bytes()).map_err(CheckpointError::io("written", path))?;
         *records += 1;
-        Ok(path.clone())
+        Ok(Written { path: path.clone(), new })
     }
 
-    /// Syncs what was appended.
-    ///
-    /// # Errors
-    /// The disk's. The next record goes into a new file then.
-    pub fn sync(&mut self) -> Result<(), CheckpointError> {
-        let Some((path, file, _)) = &mut self.open else { return Ok(()) };
-        let synced = file.sync().map_err(CheckpointError::io("synced", path));
-        if synced.is_err() {
-            self.open = None;
-        }
-        synced
+    /// The next record goes into a new file.
+    pub fn roll(&mut self) {
+        self.open = None;
     }
 
     fn begin(&mut self, batch: u64) -> Result<(), CheckpointError> {
@@ -87,9 +79,6 @@ impl Log {
         let mut file = self.disk.create(&path).map_err(CheckpointError::io("made", &path))?;
         let head = Record::default().with("eddyline", self.what).with("format", VERSION).with("boot", &self.boot);
         file.write_all(head.line().as_bytes()).map_err(CheckpointError::io("written", &path))?;
-        if self.sync {
-            self.disk.sync_dir(&self.dir).map_err(CheckpointError::io("synced", &self.dir))?;
-        }
         self.open = Some((path, file, 0));
         Ok(())
     }
@@ -229,12 +218,12 @@ mod tests {
         let disk = SimulatedDisk::default();
         disk.create_dir(Path::new("/c")).unwrap();
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        let mut log = Log::new(&shared, "/c".into(), "offsets", "boot", true);
+        let mut log = Log::new(&shared, "/c".into(), "offsets", "boot");
         (0..300).for_each(|n| drop(log.append(n, &record(n)).unwrap()));
         assert_eq!(batches(&disk, "boot").unwrap(), (0..300).collect::<Vec<_>>());
         // A restart that goes back forgets what begins later, and then writes anew.
         Log::forget(&disk, Path::new("/c"), 250, true).unwrap();
-        let mut again = Log::new(&shared, "/c".into(), "offsets", "boot", true);
+        let mut again = Log::new(&shared, "/c".into(), "offsets", "boot");
         again.append(250, &record(250)).unwrap();
         assert_eq!(batches(&disk, "boot").unwrap(), (0..251).collect::<Vec<_>>());
         Log::purge(&disk, Path::new("/c"), 130).unwrap();

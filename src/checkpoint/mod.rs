@@ -8,18 +8,22 @@ mod error;
 pub mod layout;
 pub mod log;
 mod merge;
+mod metadata;
 mod offset;
 pub mod record;
 pub mod recover;
 pub mod simulated;
+mod snapshot;
 pub mod state;
 pub mod storage;
+mod syncer;
 
 pub use background::Done;
 pub use block::{Block, Columns};
 pub use changes::Changes;
 pub use error::{CheckpointError, advice, reason};
-pub use layout::{BatchOffsets, Checkpoint, Found, Metadata, Options, SourceRange};
+pub use layout::{BatchOffsets, Checkpoint, Found, Options, SourceRange};
+pub use metadata::Metadata;
 pub use offset::Offset;
 
 /// What is synced before a batch goes on: the setting `spark.sql.streaming.checkpoint.sync`.

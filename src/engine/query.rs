@@ -521,6 +521,9 @@ impl Runner {
         let start = self.clock.ticks();
         let frame = self.step_operators(recorder, reads)?;
         self.crash_at(CrashPoint::Operators)?;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.checkpoint.offsets_synced()?;
+        }
         self.write_sink(&frame)?;
         self.crash_at(CrashPoint::Sink)?;
         recorder.add(Phase::AddBatch, self.clock.ticks() - start);
@@ -570,10 +573,14 @@ impl Runner {
     }
 
     /// Records the range before anything is done with it. From then on the batch is this one, however often it is tried.
+    /// The record is synced while the batch is computed.
     /// Without a checkpoint the record is the range in memory, which is planned anew from the same start.
     fn log_offsets(&mut self, recorder: &mut Recorder, range: &Range) -> Result<(), EngineError> {
         let start = self.clock.ticks();
         let time = recorder.timestamp().div_euclid(1000);
+        if let Some(keeper) = self.keeper.as_mut().filter(|k| k.checkpoint.lost_offsets()) {
+            self.repeat.iter().try_for_each(|logged| keeper.checkpoint.log_offsets(logged))?;
+        }
         if let (Some(keeper), true) = (&mut self.keeper, self.repeat.is_empty()) {
             let mut sources = Vec::with_capacity(range.len());
             for (input, to) in self.inputs.iter_mut().zip(range) {
