@@ -123,7 +123,7 @@ fn parquet_from_spark() {
         types,
         "i int, l bigint, t tinyint, s smallint, d double, f float, dec decimal(4,2), big decimal(38,18), str string, bin binary, \
          dt date, ts timestamp, ntz timestamp_ntz, arr array<int>, m map<string,int>, st struct<a:int,b:array<string>>, b boolean, \
-         itv bigint, ym int, deep array<struct<x:map<string,int>>>"
+         itv interval day, ym interval year to month, deep array<struct<x:map<string,int>>>"
     );
     assert_eq!(
         found[0],
