@@ -131,7 +131,10 @@ impl Checkpoint {
         let lock_path = dir.join("lock");
         let owner = format!("process {}", std::process::id());
         let lock = disk.lock(&lock_path, &owner).map_err(CheckpointError::io("locked", &lock_path))?;
-        let lock = lock.map_err(|holder| CheckpointError::Locked { dir: dir.to_path_buf(), holder })?;
+        let lock = lock.map_err(|holder| {
+            let own = if holder == owner { ", which is this one: another of its queries runs there" } else { "" };
+            CheckpointError::Locked { dir: dir.to_path_buf(), holder: holder + own }
+        })?;
         let metadata = match read_metadata(&**disk, &dir.join("metadata")) {
             Err(error) if missing(&error) => {
                 not_anothers(&**disk, dir)?;

@@ -138,6 +138,8 @@ struct Moving {
     states: Vec<StateOperatorProgress>,
     late: VecDeque<Arc<LateRow>>,
     log: History<(i64, String)>,
+    /// What failed for a while and is tried again, until a batch is done.
+    trouble: Option<String>,
     crash: Option<CrashPoint>,
     recovery: Option<String>,
     /// The query as it stood when a batch failed, where nothing else knows that.
@@ -186,6 +188,7 @@ impl Shared {
             states: Vec::new(),
             late: VecDeque::new(),
             log: History::new(LOG),
+            trouble: None,
             crash: None,
             recovery: None,
             parked: None,
@@ -299,11 +302,18 @@ impl Shared {
         self.moving().log.push((now, printable(&line).into_owned()));
     }
 
+    /// A batch failed for a reason that may pass.
+    pub(super) fn note_trouble(&self, sentence: String) {
+        self.log(sentence.clone());
+        self.moving().trouble = Some(printable(&sentence).into_owned());
+    }
+
     /// A batch is done.
     pub(super) fn publish(&self, progress: BatchProgress, frame: &Frame, columns: &[Column], watermark: Option<i64>, zone: chrono_tz::Tz) {
         let shown = shown(&progress, frame, columns, &self.fixed.keys, watermark, zone);
         let progress = Arc::new(progress);
         let mut moving = self.moving();
+        moving.trouble = None;
         if progress.num_input_rows > 0 {
             moving.with_rows = Some(Arc::clone(&progress));
         }
@@ -387,6 +397,7 @@ impl Shared {
             next_trigger: moving.next_trigger.map(|t| t - now),
             waits_for_watermark: fixed.waits_for_watermark,
             delay: fixed.delay,
+            trouble: moving.trouble.as_deref(),
             zone: fixed.zone,
         };
         QuerySnapshot {

@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub next_trigger: Option<i64>,
     /// Whether groups come out only when the watermark has passed them.
     pub waits_for_watermark: bool,
+    /// What failed for a while and is tried again.
+    pub trouble: Option<&'a str>,
     /// The session's time zone: clocks are shown in it.
     pub zone: chrono_tz::Tz,
     /// The delay of the WATERMARK that is furthest behind, in microseconds.
@@ -31,6 +33,9 @@ pub fn why(facts: &Facts<'_>) -> Why {
         QueryState::Paused => return say(Mood::Waiting, "paused: no batch runs until it is resumed"),
         QueryState::Stopped => return say(Mood::Good, ended(facts)),
         _ => {}
+    }
+    if let Some(trouble) = facts.trouble {
+        return say(Mood::Warning, trouble);
     }
     if let Some(trouble) = facts.sources.iter().find_map(unreachable) {
         return say(Mood::Warning, trouble);
@@ -245,6 +250,7 @@ mod tests {
             next_trigger: None,
             waits_for_watermark: false,
             delay: None,
+            trouble: None,
             zone: chrono_tz::UTC,
         }
     }
@@ -263,6 +269,13 @@ mod tests {
         let why = why(&facts(&QueryState::WaitingForData, &refused, None));
         assert_eq!(why.sentence, "no connection: nobody listens at socket localhost:9999 (connection refused); trying again");
         assert_eq!(why.mood, Mood::Warning);
+    }
+
+    #[test]
+    fn says_what_is_tried_again() {
+        let connected = [source(Connection::Connected)];
+        let why = why(&Facts { trouble: Some("the disk is busy; trying again"), ..facts(&QueryState::WaitingForData, &connected, None) });
+        assert_eq!((why.sentence.as_str(), why.mood), ("the disk is busy; trying again", Mood::Warning));
     }
 
     #[test]

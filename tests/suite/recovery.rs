@@ -1,7 +1,7 @@
 //! Nothing lost and nothing doubled: every stateful operator, ended as by a kill after every step of the loop, by a
 //! power loss at any moment, and by damaged files.
 
-use crate::engine::{DEADLINE, World, rows_of, write_file};
+use crate::engine::{DEADLINE, World, rows_of, wait_for, write_file};
 use eddyline::checkpoint::record::Record;
 use eddyline::checkpoint::simulated::{Fault, Operation, SimulatedDisk};
 use eddyline::checkpoint::{Options, Sync};
@@ -112,9 +112,14 @@ fn lines(seed: u64, rows: u64) -> Vec<String> {
 
 /// Streams `a` and `b` of `batches` files each.
 pub(crate) fn case(sql: &str, mode: OutputMode, batches: usize) -> Case {
+    case_of(sql, mode, batches, &[])
+}
+
+/// The same with options of the streams.
+fn case_of(sql: &str, mode: OutputMode, batches: usize, options: &[(&str, &str)]) -> Case {
     let mut world = World::new();
     for (name, seed) in [("a", 7), ("b", 11)] {
-        let folder = world.files(name, "json", A, true, &[]);
+        let folder = world.files(name, "json", A, true, options);
         for (index, piece) in lines(seed, 8 * batches as u64).chunks(8).enumerate() {
             write_file(&folder, index, "json", &piece.iter().map(String::as_str).collect::<Vec<_>>());
         }
@@ -149,6 +154,17 @@ impl Case {
         open: impl FnOnce(&[Column]) -> Box<dyn Sink>,
         crash: Option<(u64, CrashPoint)>,
     ) -> Result<QueryHandle, EngineError> {
+        let started = self.start_into(open, crash)?;
+        started.wait(Some(DEADLINE)).expect("the query ends")?;
+        Ok(started)
+    }
+
+    /// The same, not waited for.
+    fn start_into(
+        &self,
+        open: impl FnOnce(&[Column]) -> Box<dyn Sink>,
+        crash: Option<(u64, CrashPoint)>,
+    ) -> Result<QueryHandle, EngineError> {
         let (mut spec, _) = self.world.spec(&self.sql, self.mode, Trigger::AvailableNow, Arc::new(SystemClock::default())).unwrap();
         let handle = Arc::new(OnceLock::new());
         spec.sink = Box::new(Crashing { inner: open(&spec.plan.columns()), crash, handle: Arc::clone(&handle) });
@@ -157,7 +173,6 @@ impl Case {
         spec.checkpoint = Some(CheckpointSpec { dir: "/checkpoints/q".into(), options });
         let started = start(spec)?;
         assert!(handle.set(started.clone()).is_ok());
-        started.wait(Some(DEADLINE)).expect("the query ends")?;
         Ok(started)
     }
 
@@ -345,6 +360,52 @@ fn a_disk_that_refuses_stops_the_query_with_the_path_and_it_goes_on_later() {
 }
 
 #[test]
+fn what_is_tried_again_is_told() {
+    let mut case = case("SELECT n FROM STREAM a", OutputMode::Append, 7);
+    case.run(None).unwrap();
+    let expected = case.rows();
+    for (path, words) in [("offsets", "offsets/0.log cannot be synced"), ("commits", "commits/0.log cannot be written")] {
+        case.on(SimulatedDisk::default());
+        let operation = if path == "offsets" { Operation::Sync } else { Operation::Write };
+        case.disk.fail(Fault { operation, path: path.to_string(), skip: 0, times: usize::MAX, os_error: 16 });
+        let running = case.start_into(|_| Box::new(Lasting(Arc::clone(&case.written))), None).unwrap();
+        let why = || running.snapshot().why.sentence;
+        wait_for("the trouble", || why().contains("; trying again in "));
+        assert!(why().starts_with("batch 0: ") && why().contains(words), "{}", why());
+        assert!(running.snapshot().log.iter().any(|(_, line)| line.contains("trying again")));
+        case.disk.mend();
+        running.wait(Some(DEADLINE)).expect("the query ends").unwrap();
+        assert_eq!(case.rows(), expected);
+        assert_eq!(why(), "ended after batch 6");
+    }
+}
+
+#[test]
+fn files_are_cleaned_up_only_when_no_power_loss_can_bring_them_back() {
+    let (sql, mode) = queries().swap_remove(3);
+    let unbroken = case(&sql, mode, 20);
+    unbroken.run(None).unwrap();
+    let (expected, operations) = (unbroken.rows(), unbroken.disk.operations());
+    let mut removed = 0;
+    for round in 0..12 {
+        let case = case_of(&sql, mode, 20, &[("cleanSource", "delete")]);
+        case.disk.switch_off_after((round + 1) * operations / 14);
+        let mut losses = 0;
+        while let Err(error) = case.run(None) {
+            assert!(error.to_string().contains("the machine is off"), "{error}");
+            losses += 1;
+            case.disk.lose_power(round * 17 + losses);
+            if losses < 3 {
+                case.disk.switch_off_after(case.disk.operations() + operations / 5);
+            }
+        }
+        assert_eq!(case.rows(), expected, "round {round}");
+        removed += 20 - std::fs::read_dir(case.world.folder.path().join("a")).unwrap().count();
+    }
+    assert!(removed > 12 * 10, "{removed} files of {} are gone", 12 * 20);
+}
+
+#[test]
 fn another_query_is_refused_with_what_differs() {
     let mut first = case("SELECT w, count(*) FROM STREAM a GROUP BY w", OutputMode::Update, 3);
     first.run(None).unwrap();
@@ -416,7 +477,7 @@ fn a_directory_has_one_query_at_a_time() {
     };
     let running = start(spec(Trigger::Default)).unwrap();
     let error = start(spec(Trigger::AvailableNow)).unwrap_err().to_string();
-    assert!(error.contains(&format!("is in use by process {}", std::process::id())), "{error}");
+    assert!(error.contains(&format!("is in use by process {}, which is this one", std::process::id())), "{error}");
     running.stop();
     running.wait(Some(DEADLINE)).expect("the query ends").unwrap();
     start(spec(Trigger::AvailableNow)).unwrap().wait(Some(DEADLINE)).expect("the query ends").unwrap();
