@@ -4,7 +4,7 @@
 //! million events in ten files, one file a batch), runs each shape in turn with polars (through Python, where
 //! `python3`, or `$BENCH_PYTHON`, has polars), and prints medians: rows/s, the ratio to polars, and where
 //! a batch's time goes. `-- socket` prints lines per second from a loopback socket, without and with its write-ahead log.
-//! `-- checkpoint` prints what a checkpoint costs (see `checkpoint.rs`).
+//! `-- checkpoint` prints what a checkpoint costs (see `checkpoint.rs`), `-- cores` how much faster two cores are than one.
 //! After the shapes come single functions (`-- functions` for them alone, see `functions.rs`).
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
@@ -25,8 +25,14 @@ use std::time::Instant;
 
 #[path = "checkpoint.rs"]
 mod checkpoint;
+
+#[path = "cores.rs"]
+mod cores;
+
 #[path = "socket.rs"]
 mod socket;
+#[path = "workloads.rs"]
+mod workloads;
 
 const FILES: usize = 10;
 const ROWS: usize = 100_000;
@@ -323,6 +329,9 @@ fn main() {
     }
     if wanted.is_empty() || wanted.iter().any(|w| w == "checkpoint") {
         checkpoint::run(&root);
+    }
+    if wanted.is_empty() || wanted.iter().any(|w| w == "cores") {
+        cores::run(&root);
     }
     if wanted.is_empty() {
         functions::print(&[]);
