@@ -562,6 +562,7 @@ impl Partition {
         let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
         let lists = self.sessions.capacity() * size_of::<Vec<Session>>() + self.live * size_of::<Session>();
         let index = self.expiry.as_ref().map_or(0, ExpiryIndex::bytes);
-        self.keys.bytes() + accumulators + lists + self.owners.capacity() * 16 + index
+        let cold = self.cold.as_ref().map_or(0, Cold::bytes);
+        self.keys.bytes() + accumulators + lists + self.owners.capacity() * 16 + index + cold
     }
 }

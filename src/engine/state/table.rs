@@ -672,7 +672,8 @@ impl Partition {
     fn bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
         let index = self.expiry.as_ref().map_or(0, ExpiryIndex::bytes);
-        self.keys.bytes() + accumulators + self.stamps.bytes() + index
+        let cold = self.cold.as_ref().map_or(0, Cold::bytes);
+        self.keys.bytes() + accumulators + self.stamps.bytes() + index + cold
     }
 }
 

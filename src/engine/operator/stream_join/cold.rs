@@ -7,7 +7,7 @@ use crate::checkpoint::Changes;
 use crate::engine::EngineError;
 use crate::engine::state::expiry::ExpiryIndex;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::spill::{Bundle, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
+use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
 use crate::engine::state::stored::{Stored, put_bytes, put_varint, take_bytes, take_varint};
 use polars::prelude::Series;
 use std::ops::ControlFlow;
@@ -57,8 +57,9 @@ fn rows_of(mut value: &[u8]) -> Result<[Vec<Row<'_>>; 2], EngineError> {
 
 impl StreamJoin {
     pub(super) fn spill_rows_to(&mut self, tier: Tier) {
+        let count = self.partitions.len();
         for (number, partition) in self.partitions.iter_mut().enumerate() {
-            partition.cold = Some(tier.cold(number));
+            partition.cold = Some(tier.cold(number, count));
         }
         self.spilling = Some(Spilling { tier, restored: 0 });
     }
@@ -192,11 +193,12 @@ impl Partition {
         let times = [left.times(), right.times()];
         let mut next = Partition::new(kind, shape);
         next.recency = self.recency.next();
-        let mut bundles = Vec::with_capacity(keys.len() - quota);
+        let Some(cold) = &self.cold else { return Ok(()) };
+        let (mut bundle, mut bundles) = (Bundle::default(), Bundles::default());
         for (at, key) in keys.iter().enumerate() {
-            let bundle = self.bundle(*key, &times);
+            self.bundle(*key, &times, &mut bundle);
             if at >= quota && bundle.fits() {
-                bundles.push(bundle);
+                cold.pack(&bundle, &mut bundles);
                 continue;
             }
             let (own, _) = next.keys.insert_key(&bundle.key).ok_or_else(garbled)?;
@@ -215,8 +217,8 @@ impl Partition {
         Ok(())
     }
 
-    fn bundle(&self, key: u32, times: &[Vec<Option<i64>>; 2]) -> Bundle {
-        let mut bundle = Bundle::default();
+    fn bundle(&self, key: u32, times: &[Vec<Option<i64>>; 2], bundle: &mut Bundle) {
+        bundle.clear();
         self.keys.write_key(key, &mut bundle.key);
         let mut cells = Vec::new();
         for (at, (side, times)) in self.sides.iter().zip(times).enumerate() {
@@ -232,7 +234,6 @@ impl Partition {
                 Row { id: side.ids[slot as usize], time, matched: side.is_matched(slot), cells: &cells }.put(&mut bundle.value);
             }
         }
-        bundle
     }
 
     /// All entries are in: rows that found a partner after the batch that brought them are marked.

@@ -586,7 +586,8 @@ impl Partition {
     }
 
     pub(super) fn figures(&self) -> Figures {
-        let mut figures = Figures { rows: self.cold_rows(), added: 0, removed: 0, bytes: self.keys.bytes() as u64 };
+        let bytes = self.keys.bytes() + self.cold.as_ref().map_or(0, Cold::bytes);
+        let mut figures = Figures { rows: self.cold_rows(), added: 0, removed: 0, bytes: bytes as u64 };
         for side in &self.sides {
             figures.rows += (side.live - side.expired.len()) as u64;
             figures.added += side.added.len() as u64;

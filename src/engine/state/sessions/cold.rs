@@ -4,7 +4,7 @@ use super::{Partition, Session, SessionOutput, SessionTable};
 use crate::engine::EngineError;
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::spill::{Bundle, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
+use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
 use crate::engine::state::stored::{Stored, put_bytes, take_bytes};
 use std::ops::ControlFlow;
 
@@ -36,8 +36,9 @@ impl SessionTable {
             return;
         }
         let expires = self.partitions.iter().any(|p| p.expiry.is_some());
+        let count = self.partitions.len();
         for (number, partition) in self.partitions.iter_mut().enumerate() {
-            partition.cold = Some(tier.cold(number));
+            partition.cold = Some(tier.cold(number, count));
         }
         let aggregates = aggregates.iter().map(|a| (*a).clone()).collect();
         self.spilling = Some(Spilling { tier, recipe: Recipe { kind: kind.clone(), aggregates, expires }, restored: 0 });
@@ -186,11 +187,12 @@ impl Partition {
         let mut keys: Vec<u32> = (0..self.sessions.len() as u32).filter(|key| !self.sessions[*key as usize].is_empty()).collect();
         let quota = staying(&mut keys, target, self.bytes(), |key| self.recency.of(key));
         next.recency = self.recency.next();
-        let mut bundles = Vec::with_capacity(keys.len() - quota);
+        let Some(cold) = &self.cold else { return Ok(()) };
+        let (mut bundle, mut bundles) = (Bundle::default(), Bundles::default());
         for (at, key) in keys.iter().enumerate() {
-            let bundle = self.bundle(*key);
+            self.bundle(*key, &mut bundle);
             if at >= quota && bundle.fits() {
-                bundles.push(bundle);
+                cold.pack(&bundle, &mut bundles);
                 continue;
             }
             let (own, _) = next.keys.insert_key(&bundle.key).ok_or_else(garbled)?;
@@ -205,10 +207,11 @@ impl Partition {
         Ok(())
     }
 
-    fn bundle(&self, key: u32) -> Bundle {
+    fn bundle(&self, key: u32, bundle: &mut Bundle) {
         let list = &self.sessions[key as usize];
         let first = self.expiry.as_ref().and_then(|_| list.iter().map(|s| s.end).min());
-        let mut bundle = Bundle { rows: list.len() as u64, times: [first, None], ..Bundle::default() };
+        bundle.clear();
+        (bundle.rows, bundle.times) = (list.len() as u64, [first, None]);
         self.keys.write_key(key, &mut bundle.key);
         let mut states = Vec::new();
         for session in list {
@@ -218,7 +221,6 @@ impl Partition {
             self.accumulators.iter().for_each(|a| a.encode(session.slot, &mut states));
             put_bytes(&states, &mut bundle.value);
         }
-        bundle
     }
 
     /// Of keys that a restart brought, the new ones: other sessions of theirs may have gone to disk before.
@@ -237,8 +239,11 @@ impl Partition {
     }
 }
 
-/// What a bundle holds: starts, ends and states.
-fn sessions_of(mut value: &[u8]) -> Result<Vec<(i64, i64, &[u8])>, EngineError> {
+/// A session on disk: start, end and states.
+type OnDisk<'a> = (i64, i64, &'a [u8]);
+
+/// What a bundle holds.
+fn sessions_of(mut value: &[u8]) -> Result<Vec<OnDisk<'_>>, EngineError> {
     let mut all = Vec::new();
     while !value.is_empty() {
         let next = (|| Some((i64::take(&mut value)?, i64::take(&mut value)?, take_bytes(&mut value)?)))();

@@ -10,10 +10,11 @@
 //! that fails leaves it where it is. The store is scratch: a restart reads the checkpoint, as without it.
 
 mod cold;
+mod filter;
 mod folder;
 mod store;
 
-pub use cold::{Bundle, Cold, Found, garbled};
+pub use cold::{Bundle, Bundles, Cold, Found, garbled};
 pub use folder::{IN_CHECKPOINT, clear};
 
 use self::folder::Folder;
@@ -121,9 +122,10 @@ pub struct Tier {
 }
 
 impl Tier {
-    /// The cold part of a partition, with nothing in it.
-    pub fn cold(&self, partition: usize) -> Cold {
-        Cold::new(Arc::clone(&self.spill), self.operator, partition as u16)
+    /// The cold part of one of `partitions` partitions, with nothing in it.
+    pub fn cold(&self, partition: usize, partitions: usize) -> Cold {
+        let filter = self.spill.settings.bytes / 4 / partitions.max(1) as u64;
+        Cold::new(Arc::clone(&self.spill), self.operator, partition as u16, filter)
     }
 
     /// Moves to disk what the operator's partitions have too much in memory with everybody else's: down to half of its

@@ -20,7 +20,7 @@ const BULK: usize = 1 << 15;
 const MOST_RUNS: usize = 16;
 const MOST_BUFFERS: usize = 2;
 /// About how large a file becomes.
-const FILE: u64 = 32 << 20;
+const FILE: u64 = 16 << 20;
 /// Open files.
 const DESCRIPTORS: usize = 128;
 /// The longest key that the tree takes is 64 KiB; a place in it stands before each.
@@ -97,19 +97,19 @@ impl Store {
         self.shared.tree.get(key, NOW).map_err(|e| self.unread(&e))
     }
 
-    /// Puts entries, in place of any that are there; keys are ascending and differ.
+    /// Puts `count` entries, in place of any that are there; keys are ascending and differ.
     ///
     /// # Errors
     /// The disk's; then nothing was put.
-    pub(super) fn put(&self, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<(), EngineError> {
-        if entries.len() < BULK {
-            entries.iter().for_each(|(key, value)| {
-                let (_, size) = self.shared.tree.insert(&key[..], &value[..], self.shared.writes.next());
+    pub(super) fn put<'a>(&self, count: usize, mut entries: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<(), EngineError> {
+        if count < BULK {
+            entries.for_each(|(key, value)| {
+                let (_, size) = self.shared.tree.insert(key, value, self.shared.writes.next());
                 self.flush_above(size);
             });
         } else {
             let written = self.shared.tree.ingestion().and_then(|mut file| {
-                entries.iter().try_for_each(|(key, value)| file.write(&key[..], &value[..]))?;
+                entries.try_for_each(|(key, value)| file.write(key, value))?;
                 file.finish()
             });
             written.map_err(|e| unwritten(&self.folder.store(), &reason(&e)))?;
@@ -273,6 +273,10 @@ mod tests {
         Store::open(Folder::temporary(&name).unwrap(), Sizes { cache: 1 << 16, buffer }).unwrap()
     }
 
+    fn put(store: &Store, entries: &[(Vec<u8>, Vec<u8>)]) {
+        store.put(entries.len(), entries.iter().map(|(key, value)| (&key[..], &value[..]))).unwrap();
+    }
+
     fn entry(n: u64, round: u64) -> (Vec<u8>, Vec<u8>) {
         (n.to_be_bytes().to_vec(), [&round.to_le_bytes()[..], &[7; 24]].concat())
     }
@@ -285,7 +289,7 @@ mod tests {
         for round in 0..24u64 {
             let count = if round % 4 == 0 { 40_000 } else { 3_000 };
             let entries: Vec<_> = (0..count).map(|n| entry(n * (round % 5 + 1) + round, round)).collect();
-            store.put(&entries).unwrap();
+            put(&store, &entries);
             map.extend(entries);
             for n in (0..60_000).step_by(7 + round as usize) {
                 let (key, _) = entry(n, 0);
@@ -322,7 +326,7 @@ mod tests {
         std::fs::write(&tables, "in the way").unwrap();
         let entries: Vec<_> = (0..2_000).map(|n| entry(n, 0)).collect();
         let failed = || {
-            store.put(&entries).unwrap();
+            put(&store, &entries);
             let work = store.shared.work();
             drop(store.shared.changed.wait_while(work, |w| w.failure.is_none()).unwrap());
             store.check().unwrap_err()
@@ -335,7 +339,7 @@ mod tests {
         failed();
         std::fs::remove_file(&tables).unwrap();
         std::fs::create_dir(&tables).unwrap();
-        store.put(&entries).unwrap();
+        put(&store, &entries);
         let work = store.shared.work();
         drop(store.shared.changed.wait_while(work, |w| w.asked || w.busy).unwrap());
         while store.check().is_err() {

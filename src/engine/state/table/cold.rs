@@ -7,7 +7,7 @@ use super::{Emit, Listed, Partition, StateTable};
 use crate::engine::eval::access::{self, Cells};
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::spill::{Bundle, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
+use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
 use crate::engine::{EngineError, Resources};
 use polars::prelude::Series;
 use std::ops::ControlFlow;
@@ -49,8 +49,9 @@ impl StateTable {
         }
         let expires = self.partitions.iter().any(|p| p.expiry.is_some());
         let recipe = Recipe { kind: kind.clone(), aggregates: aggregates.iter().map(|a| (*a).clone()).collect(), expires };
+        let count = self.partitions.len();
         for (number, partition) in self.partitions.iter_mut().enumerate() {
-            partition.cold = Some(tier.cold(number));
+            partition.cold = Some(tier.cold(number, count));
         }
         self.spilling = Some(Spilling { tier, recipe, expiry, restored: 0 });
     }
@@ -224,22 +225,10 @@ impl Partition {
         let mut slots = self.live_slots();
         let quota = staying(&mut slots, target, self.bytes(), |slot| self.stamps[slot as usize]);
         let times = times(self, &slots)?;
-        let mut bundles = Vec::with_capacity(slots.len() - quota);
-        let mut next = recipe.partition()?;
-        for (at, (slot, time)) in slots.iter().zip(&times).enumerate() {
-            let mut bundle = Bundle { rows: 1, times: [*time, None], ..Bundle::default() };
-            self.keys.write_key(*slot, &mut bundle.key);
-            self.accumulators.iter().for_each(|a| a.encode(*slot, &mut bundle.value));
-            if at < quota || !bundle.fits() {
-                next.adopt(&bundle, self.stamps[*slot as usize], index)?;
-            } else {
-                bundles.push(bundle);
-            }
-        }
-        let gone: Vec<i64> = bundles.iter().filter_map(|b| b.times[0]).collect();
-        if let Some(cold) = &mut self.cold {
-            cold.put(bundles)?;
-        }
+        let Some(mut cold) = self.cold.take() else { return Ok(()) };
+        let moved = self.moved(&slots, &times, quota, recipe, index, &mut cold);
+        self.cold = Some(cold);
+        let (mut next, gone) = moved?;
         (next.stamp, next.cold, next.windows) = (self.stamp, self.cold.take(), self.windows.take());
         if let (Some(windows), false) = (&mut next.windows, index) {
             // Those in memory are counted when the restart is done.
@@ -247,6 +236,34 @@ impl Partition {
         }
         *self = next;
         Ok(())
+    }
+
+    /// A partition with the first `quota` of those groups, after the others went to disk; and when these close.
+    fn moved(
+        &self,
+        slots: &[u32],
+        times: &[Option<i64>],
+        quota: usize,
+        recipe: &Recipe,
+        index: bool,
+        cold: &mut Cold,
+    ) -> Result<(Partition, Vec<i64>), EngineError> {
+        let (mut bundle, mut bundles, mut gone) = (Bundle::default(), Bundles::default(), Vec::new());
+        let mut next = recipe.partition()?;
+        for (at, (slot, time)) in slots.iter().zip(times).enumerate() {
+            bundle.clear();
+            (bundle.rows, bundle.times) = (1, [*time, None]);
+            self.keys.write_key(*slot, &mut bundle.key);
+            self.accumulators.iter().for_each(|a| a.encode(*slot, &mut bundle.value));
+            if at < quota || !bundle.fits() {
+                next.adopt(&bundle, self.stamps[*slot as usize], index)?;
+            } else {
+                cold.pack(&bundle, &mut bundles);
+                gone.extend(time);
+            }
+        }
+        cold.put(bundles)?;
+        Ok((next, gone))
     }
 
     fn adopt(&mut self, bundle: &Bundle, stamp: u32, index: bool) -> Result<(), EngineError> {
