@@ -332,3 +332,25 @@ fn the_batch_in_flight_comes_out_whole_and_a_second_signal_ends_at_once() {
         assert_eq!(rows, [1000, 20, 20], "{each}");
     }
 }
+
+/// A real device that is always full stands where the commits go.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_and_the_query_goes_on_once_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out_dir = folder.path().join("out");
+    let sql = one_by_one(folder.path(), 3, &format!("INTO json OPTIONS (path '{}')", out_dir.display()), "TRIGGER AVAILABLE NOW");
+    let commits = folder.path().join("checkpoint/commits");
+    std::fs::create_dir_all(&commits).expect("a folder");
+    std::os::unix::fs::symlink("/dev/full", commits.join("0.log")).expect("a link");
+    let output = run(&["-c", &sql]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = err(&output);
+    assert!(told.contains("checkpoint/commits/0.log cannot be written: the disk is full") && told.contains("free some space"), "{told}");
+    std::fs::remove_file(commits.join("0.log")).expect("removed");
+    let again = run(&["-c", &sql]);
+    assert!(again.status.success(), "{}", err(&again));
+    assert!(err(&again).contains("batch 0 had its offsets logged and no commit"), "{}", err(&again));
+    let rows = rows_by_key(sink_lines(&out_dir).into_iter());
+    assert_eq!(rows.into_iter().collect::<Vec<_>>(), [(0, 20), (1, 20), (2, 20)]);
+}

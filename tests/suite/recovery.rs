@@ -8,10 +8,12 @@ use eddyline::checkpoint::{Options, Sync};
 use eddyline::engine::clock::SystemClock;
 use eddyline::engine::query::{CheckpointSpec, CrashPoint, QueryHandle, start};
 use eddyline::engine::sink::{Sink, SinkBatch, SinkRun};
+use eddyline::engine::state::spill::SpillSettings;
 use eddyline::engine::{EngineError, Resources};
 use eddyline::plan::logical::Column;
 use eddyline::progress::{OutputMode, Trigger};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Each batch's rows, sorted.
@@ -89,6 +91,10 @@ pub(crate) struct Case {
     sync: Sync,
     /// `spark.sql.shuffle.partitions`
     partitions: usize,
+    /// Where state is that is larger than memory.
+    pub(crate) spill: Option<SpillSettings>,
+    /// The checkpoint; the directory is a real one where state spills.
+    pub(crate) dir: PathBuf,
 }
 
 const A: &str = "k INT, n INT, d DOUBLE, w STRING, ts TIMESTAMP";
@@ -132,6 +138,8 @@ fn case_of(sql: &str, mode: OutputMode, batches: usize, options: &[(&str, &str)]
         written: Arc::default(),
         sync: Sync::Offsets,
         partitions: 0,
+        spill: None,
+        dir: PathBuf::from("/checkpoints/q"),
     };
     case.on(SimulatedDisk::default());
     case
@@ -167,10 +175,11 @@ impl Case {
     ) -> Result<QueryHandle, EngineError> {
         let (mut spec, _) = self.world.spec(&self.sql, self.mode, Trigger::AvailableNow, Arc::new(SystemClock::default())).unwrap();
         let handle = Arc::new(OnceLock::new());
+        spec.settings.spill = self.spill;
         spec.sink = Box::new(Crashing { inner: open(&spec.plan.columns()), crash, handle: Arc::clone(&handle) });
         let options = Options { sync: self.sync, retain: 3, deltas: 2 };
         spec.settings.partitions = self.partitions;
-        spec.checkpoint = Some(CheckpointSpec { dir: "/checkpoints/q".into(), options });
+        spec.checkpoint = Some(CheckpointSpec { dir: self.dir.clone(), options });
         let started = start(spec)?;
         assert!(handle.set(started.clone()).is_ok());
         Ok(started)

@@ -8,6 +8,7 @@ use eddyline::engine::eval::text::to_text;
 use eddyline::engine::query::CrashPoint;
 use eddyline::engine::sink::console::{Format, Output};
 use eddyline::engine::sink::{Sink, SinkContext, open, rewrites};
+use eddyline::engine::state::spill::SpillSettings;
 use eddyline::plan::logical::Column;
 use eddyline::progress::OutputMode::{self, Append, Complete, Update};
 use eddyline::progress::guarantee::{Facts, Level, Repeats, guarantee};
@@ -122,7 +123,7 @@ impl Write for Printed {
 type Rows = BTreeMap<String, Vec<String>>;
 
 struct Place<'a> {
-    case: &'a Case,
+    case: &'a mut Case,
     sink: &'static (&'static str, bool, &'static [(&'static str, &'static str)]),
     printed: Printed,
 }
@@ -214,7 +215,8 @@ fn killed_in_every_batch(case: &mut Case, sink: &'static (&'static str, bool, &'
     let what = format!("{} into {sink:?}", case.sql);
     let world = |case: &mut Case| case.on(SimulatedDisk::default());
     world(case);
-    let whole = Place { case, sink, printed: Printed::default() };
+    case.dir = case.world.folder.path().join("checkpoint");
+    let whole = Place { case: &mut *case, sink, printed: Printed::default() };
     whole.run(None).unwrap_or_else(|e| panic!("{what}: {e}"));
     let (expected, _) = whole.seen();
     assert!(sink.0 == "noop" || expected.values().any(|rows| !rows.is_empty()), "{what}: no rows");
@@ -227,6 +229,10 @@ fn killed_in_every_batch(case: &mut Case, sink: &'static (&'static str, bool, &'
             // A table in memory is filled again by the next batch, and there is none after the last.
             point = CrashPoint::State;
         }
+        // State goes from memory to disk and back over restarts.
+        if sink.1 || sink.0 == "console" {
+            into.case.spill = [None, Some(0), Some(3000)][(batch + turn / 2) % 3].map(|bytes| SpillSettings { bytes, shared: false });
+        }
         let crashed = into.run(Some((batch as u64, point))).expect_err(&what);
         assert!(crashed.contains("CRASH"), "{what}: {crashed}");
         into.case.disk.kill();
@@ -237,7 +243,8 @@ fn killed_in_every_batch(case: &mut Case, sink: &'static (&'static str, bool, &'
     into.run(None).unwrap_or_else(|e| panic!("{what}: {e}"));
     let (seen, again) = into.seen();
     let sources = [("a".to_string(), Repeats::Always)];
-    let facts = Facts { sources: &sources, checkpoint: true, syncs: true, sink: rewrites(sink.0), whole_result: case.mode == Complete };
+    let facts =
+        Facts { sources: &sources, checkpoint: true, syncs: true, sink: rewrites(sink.0), whole_result: into.case.mode == Complete };
     match guarantee(&facts).level {
         Level::ExactlyOnce => assert_eq!(seen, expected, "{what}, turn {turn}"),
         Level::AtLeastOnce => assert_eq!((&seen, &again), (&expected, &reprinted), "{what}, turn {turn}"),
