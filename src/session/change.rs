@@ -69,7 +69,7 @@ impl Session {
                 .at(definition.query.span)
                 .note("nothing was changed; a query with other state needs a name of its own"));
         }
-        self.may_go_on_as(&definition, &plan, mode)?;
+        self.may_go_on_as(&definition, plan, mode)?;
         let survives = match kept.operators.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()[..] {
             [] => "it keeps no state".to_string(),
             [one] => format!("the state of its {one} goes on"),

@@ -21,8 +21,11 @@ use std::sync::{Arc, Mutex};
 /// Batches with data in a run.
 const BATCHES: usize = 7;
 
-/// The sinks with the modes that they take; those with a `p` in their options are PARTITIONED BY (p).
-const SINKS: &[(&str, bool, &[(&str, &str)])] = &[
+/// A sink: its format, whether it is PARTITIONED BY (p), its options.
+type SinkOf = (&'static str, bool, &'static [(&'static str, &'static str)]);
+
+/// Every sink that there is.
+const SINKS: &[SinkOf] = &[
     ("parquet", false, &[("compression", "zstd")]),
     ("parquet", true, &[]),
     ("csv", false, &[("header", "true"), ("maxRecordsPerFile", "3")]),
@@ -124,7 +127,7 @@ type Rows = BTreeMap<String, Vec<String>>;
 
 struct Place<'a> {
     case: &'a mut Case,
-    sink: &'static (&'static str, bool, &'static [(&'static str, &'static str)]),
+    sink: &'static SinkOf,
     printed: Printed,
 }
 
@@ -211,7 +214,7 @@ fn fitted(sql: &str, format: &str, partitioned: bool) -> String {
 }
 
 /// One query into one sink: unbroken, and killed in every batch, each time after another step.
-fn killed_in_every_batch(case: &mut Case, sink: &'static (&'static str, bool, &'static [(&'static str, &'static str)]), turn: usize) {
+fn killed_in_every_batch(case: &mut Case, sink: &'static SinkOf, turn: usize) {
     let what = format!("{} into {sink:?}", case.sql);
     let world = |case: &mut Case| case.on(SimulatedDisk::default());
     world(case);
