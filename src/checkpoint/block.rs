@@ -167,13 +167,18 @@ impl Block {
 
     /// Takes a block off the front of bytes; `None` when they are something else.
     pub(super) fn decode(bytes: &mut &[u8]) -> Option<Block> {
+        Block::decode_first(bytes, usize::MAX)
+    }
+
+    /// The first columns of a block, at most as many as it has.
+    pub(super) fn decode_first(bytes: &mut &[u8], columns: usize) -> Option<Block> {
         let rows = u32::from_le_bytes(take(bytes)?) as usize;
         let [count] = take(bytes)?;
         if rows > MOST_ROWS {
             return None;
         }
         let mut block = Block::new(rows);
-        for _ in 0..count {
+        for _ in 0..usize::from(count).min(columns) {
             let [kind] = take(bytes)?;
             let column = match kind {
                 BYTES => {

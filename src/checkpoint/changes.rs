@@ -48,7 +48,8 @@ impl<'a> Changes<'a> {
         Changes { bytes, to: Some(Target { log, disk, batch, parts: 0, new: false, error: None }) }
     }
 
-    /// Puts rows into a list in place of those with the same keys, which are the first `keys` columns.
+    /// Puts rows into a list in place of those with the same keys, which are the first `keys` columns; no two of a block
+    /// have the same.
     pub fn put(&mut self, list: u8, keys: usize, rows: &Block) {
         self.rows(list, keys as u8, 0, rows);
     }
@@ -77,7 +78,7 @@ impl<'a> Changes<'a> {
         let next = move || if rest.is_empty() { None } else { Some(Raw::take(&mut rest)) };
         std::iter::from_fn(next).map(|raw| match raw?.entry()? {
             Entry::Rows { list, rows, .. } => Some((list, rows)),
-            Entry::Removed { .. } => None,
+            Entry::Removed => None,
         })
     }
 
@@ -168,6 +169,14 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// Keys alone, as the columns of a block.
+    pub(super) fn keys(&self) -> Option<Block> {
+        match self.bytes[4] {
+            ROWS => Block::decode_first(&mut self.bytes.get(8..)?, usize::from(*self.bytes.get(6)?)),
+            _ => Block::decode(&mut self.bytes.get(6..)?),
+        }
+    }
+
     /// The time of an entry that removes rows by one.
     pub(super) fn until(&self) -> Option<i64> {
         let mut rest = self.bytes.get(6..).filter(|_| self.bytes[4] == UNTIL)?;
@@ -189,7 +198,7 @@ impl<'a> Raw<'a> {
                 }
                 Entry::Rows { list, keys, leaves, rows }
             }
-            REMOVED => Entry::Removed { keys: Block::decode(&mut rest)? },
+            REMOVED => return Some(Entry::Removed),
             _ => return None,
         };
         rest.is_empty().then_some(entry)
@@ -200,8 +209,8 @@ impl<'a> Raw<'a> {
 pub(super) enum Entry {
     /// Without `keys`, rows that are only added.
     Rows { list: u8, keys: Option<usize>, leaves: Option<usize>, rows: Block },
-    /// Keys of rows that go.
-    Removed { keys: Block },
+    /// See [`Raw::keys`].
+    Removed,
 }
 
 impl Entry {

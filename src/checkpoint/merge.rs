@@ -1,12 +1,14 @@
 //! A snapshot with the deltas after it: which rows are still there.
 //!
-//! Changes are looked through once for the last of each key and for the times that removed rows; then the snapshot's
-//! blocks and those of the deltas go by in order, each with the rows that stay. So rows come in the order in which they
-//! were added, and the snapshot is never in memory whole.
+//! Keys are looked through once, latest first: the first row met of a key is the one that counts, and of blocks with
+//! nothing that counts no other column is read. Then the snapshot's blocks and those of the deltas go by in order, each
+//! with the rows that stay. So rows that are only added come in the order in which they were, and the snapshot is never
+//! in memory whole.
 
 use super::block::Block;
 use super::changes::{Entry, Raw};
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 
 /// Rows of an entry that are still there.
@@ -28,7 +30,9 @@ pub(super) struct Merge<'a> {
     bounds: Vec<Option<i64>>,
     /// The same for the snapshot, by list.
     all: Vec<Option<i64>>,
-    latest: Latest,
+    /// By entry with keys: the rows that count.
+    counting: Vec<Vec<u32>>,
+    changed: Keys,
 }
 
 impl<'a> Merge<'a> {
@@ -42,87 +46,128 @@ impl<'a> Merge<'a> {
             }
         }
         let (mut all, mut bounds) = (vec![None; 256], vec![None; entries.len()]);
-        for (entry, bound) in entries.iter().zip(&mut bounds).rev() {
+        let (mut counting, mut changed) = (vec![Vec::new(); entries.len()], Keys::default());
+        for (at, entry) in entries.iter().enumerate().rev() {
             let known: &mut Option<i64> = &mut all[usize::from(entry.list())];
             *known = (*known).max(entry.until());
-            *bound = *known;
-        }
-        let mut latest = Latest::default();
-        for (place, raw) in entries.iter().enumerate().filter(|(_, raw)| raw.has_keys()) {
-            let place = place as u32;
-            match raw.entry()? {
-                Entry::Rows { list, keys: Some(keys), rows, .. } => {
-                    let mut row = 0;
-                    rows.each_key(keys, |key| {
-                        latest.set(list, key, (place, row));
-                        row += 1;
-                    });
-                }
-                Entry::Rows { .. } => {}
-                Entry::Removed { keys } => keys.each_key(keys.columns(), |key| latest.set(raw.list(), key, (place, u32::MAX))),
+            bounds[at] = *known;
+            if entry.has_keys() {
+                let (keys, rows) = (entry.keys()?, &mut counting[at]);
+                changed.insert(entry.list(), &keys, |row, new| {
+                    if new {
+                        rows.push(row)
+                    }
+                });
             }
         }
-        Some(Merge { entries, bounds, all, latest })
+        Some(Merge { entries, bounds, all, counting, changed })
     }
 
     /// Gives `visit` what stays of an entry of the snapshot; `None` when it cannot be read.
     pub(super) fn base<E>(&self, raw: Raw<'_>, visit: &mut impl FnMut(Live<'_>) -> Result<(), E>) -> Option<Result<(), E>> {
-        self.one(raw, None, self.all[usize::from(raw.list())], visit)
+        let Entry::Rows { list, keys, leaves, rows } = raw.entry()? else { return Some(Ok(())) };
+        let kept = match keys {
+            Some(keys) => self.changed.others(list, &rows, keys),
+            None => staying(&rows, leaves, self.all[usize::from(list)])?,
+        };
+        Some(give(Live { list, keys, leaves, rows: &rows, kept: None, raw }, kept, visit))
     }
 
     /// Gives `visit` what stays of the deltas.
     pub(super) fn deltas<E>(&self, visit: &mut impl FnMut(Live<'_>) -> Result<(), E>) -> Option<Result<(), E>> {
-        for (place, raw) in self.entries.iter().enumerate() {
-            if raw.until().is_none()
-                && let Err(error) = self.one(*raw, Some(place as u32), self.bounds[place], visit)?
-            {
+        for (at, raw) in self.entries.iter().enumerate() {
+            if raw.until().is_some() || (raw.has_keys() && self.counting[at].is_empty()) {
+                continue;
+            }
+            let Entry::Rows { list, keys, leaves, rows } = raw.entry()? else { continue };
+            let kept = match keys {
+                Some(_) => Some(self.counting[at].clone()).filter(|kept| kept.len() < rows.rows()),
+                None => staying(&rows, leaves, self.bounds[at])?,
+            };
+            if let Err(error) = give(Live { list, keys, leaves, rows: &rows, kept: None, raw: *raw }, kept, visit) {
                 return Some(Err(error));
             }
         }
         Some(Ok(()))
     }
+}
 
-    fn one<E>(
-        &self,
-        raw: Raw<'_>,
-        place: Option<u32>,
-        bound: Option<i64>,
-        visit: &mut impl FnMut(Live<'_>) -> Result<(), E>,
-    ) -> Option<Result<(), E>> {
-        let Entry::Rows { list, keys, leaves, rows } = raw.entry()? else { return Some(Ok(())) };
-        let mut gone = vec![false; rows.rows()];
-        if let (Some(column), Some(bound)) = (leaves, bound) {
-            gone.iter_mut().zip(rows.numbers_of(column)?).for_each(|(gone, leaves)| *gone = *leaves <= bound);
-        }
-        if let Some(keys) = keys.filter(|_| !self.latest.is_empty()) {
-            let mut row = 0;
-            rows.each_key(keys, |key| {
-                let last = self.latest.get(list, key);
-                gone[row as usize] |= last.is_some_and(|last| Some(last) != place.map(|p| (p, row)));
-                row += 1;
-            });
-        }
-        let left = gone.iter().filter(|gone| !**gone).count();
-        let kept = (left < gone.len()).then(|| (0..gone.len() as u32).filter(|row| !gone[*row as usize]).collect::<Vec<_>>());
-        Some(if left == 0 { Ok(()) } else { visit(Live { list, keys, leaves, rows: &rows, kept: kept.as_deref(), raw }) })
+fn give<E>(live: Live<'_>, kept: Option<Vec<u32>>, visit: &mut impl FnMut(Live<'_>) -> Result<(), E>) -> Result<(), E> {
+    let none = kept.as_ref().is_some_and(Vec::is_empty);
+    if none { Ok(()) } else { visit(Live { kept: kept.as_deref(), ..live }) }
+}
+
+/// The rows that leave after a time; `Some(None)`: all of them. `None` for a column that is no time.
+#[expect(clippy::option_option, reason = "whether it can be read, and whether any row has to be named")]
+fn staying(rows: &Block, leaves: Option<usize>, bound: Option<i64>) -> Option<Option<Vec<u32>>> {
+    let (Some(column), Some(bound)) = (leaves, bound) else { return Some(None) };
+    let times = rows.numbers_of(column)?;
+    if times.iter().all(|time| *time > bound) {
+        return Some(None);
+    }
+    Some(Some((0..).zip(times).filter(|(_, time)| **time > bound).map(|(row, _)| row).collect()))
+}
+
+/// Keys by list. Those of one or two numbers, the most, have sets of their own.
+#[derive(Default)]
+struct Keys {
+    numbers: BTreeMap<u8, HashSet<(i64, i64), ahash::RandomState>>,
+    bytes: ByteKeys,
+}
+
+/// The columns of a key of one or two numbers.
+fn pair(rows: &Block, keys: usize) -> Option<(&[i64], &[i64])> {
+    match keys {
+        1 => Some((rows.numbers_of(0)?, rows.numbers_of(0)?)),
+        2 => Some((rows.numbers_of(0)?, rows.numbers_of(1)?)),
+        _ => None,
     }
 }
 
-/// Keys with the entry and row that changed each last; no such row where it was removed.
+impl Keys {
+    /// Inserts each row's key, of all columns, and tells whether it is new.
+    fn insert(&mut self, list: u8, keys: &Block, mut tell: impl FnMut(u32, bool)) {
+        if let Some((a, b)) = pair(keys, keys.columns()) {
+            let set = self.numbers.entry(list).or_default();
+            (0..).zip(a.iter().zip(b)).for_each(|(row, (a, b))| tell(row, set.insert((*a, *b))));
+            return;
+        }
+        let mut row = 0;
+        keys.each_key(keys.columns(), |key| {
+            tell(row, self.bytes.insert(list, key));
+            row += 1;
+        });
+    }
+
+    /// The rows whose keys, the first columns, are not there; `None`: all of them.
+    fn others(&self, list: u8, rows: &Block, keys: usize) -> Option<Vec<u32>> {
+        let mut kept = Vec::with_capacity(rows.rows());
+        if let Some((a, b)) = pair(rows, keys) {
+            let set = self.numbers.get(&list)?;
+            kept.extend((0..).zip(a.iter().zip(b)).filter(|(_, (a, b))| !set.contains(&(**a, **b))).map(|(row, _)| row));
+        } else {
+            let mut row = 0;
+            rows.each_key(keys, |key| {
+                if !self.bytes.contains(list, key) {
+                    kept.push(row);
+                }
+                row += 1;
+            });
+        }
+        Some(kept).filter(|kept| kept.len() < rows.rows())
+    }
+}
+
+/// Keys of any columns, each behind its list.
 #[derive(Default)]
-struct Latest {
+struct ByteKeys {
     keys: Vec<u8>,
     ends: Vec<usize>,
-    places: Vec<(u32, u32)>,
     table: HashTable<u32>,
     hasher: ahash::RandomState,
 }
 
-impl Latest {
-    fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
+impl ByteKeys {
     fn hash(hasher: &ahash::RandomState, list: u8, key: &[u8]) -> u64 {
         let mut hasher = hasher.build_hasher();
         hasher.write(key);
@@ -130,35 +175,30 @@ impl Latest {
         hasher.finish()
     }
 
-    /// Whether that is key number `at`; its list stands before it.
-    fn is(keys: &[u8], ends: &[usize], at: u32, list: u8, key: &[u8]) -> bool {
+    /// Key number `at`, behind its list.
+    fn at<'k>(keys: &'k [u8], ends: &[usize], at: u32) -> &'k [u8] {
         let at = at as usize;
-        let start = if at == 0 { 0 } else { ends[at - 1] };
-        keys[start] == list && keys[start + 1..ends[at]] == *key
+        &keys[if at == 0 { 0 } else { ends[at - 1] }..ends[at]]
     }
 
-    fn set(&mut self, list: u8, key: &[u8], place: (u32, u32)) {
-        let Latest { keys, ends, places, table, hasher } = self;
-        let hash = Latest::hash(hasher, list, key);
-        if let Some(at) = table.find(hash, |at| Latest::is(keys, ends, *at, list, key)) {
-            places[*at as usize] = place;
-            return;
+    fn contains(&self, list: u8, key: &[u8]) -> bool {
+        let is = |at: &u32| ByteKeys::at(&self.keys, &self.ends, *at).split_first() == Some((&list, key));
+        self.table.find(ByteKeys::hash(&self.hasher, list, key), is).is_some()
+    }
+
+    fn insert(&mut self, list: u8, key: &[u8]) -> bool {
+        if self.contains(list, key) {
+            return false;
         }
+        let ByteKeys { keys, ends, table, hasher } = self;
         keys.push(list);
         keys.extend_from_slice(key);
         ends.push(keys.len());
-        places.push(place);
         let again = |at: &u32| {
-            let at = *at as usize;
-            let own = &keys[if at == 0 { 0 } else { ends[at - 1] }..ends[at]];
-            Latest::hash(hasher, own[0], &own[1..])
+            let own = ByteKeys::at(keys, ends, *at);
+            ByteKeys::hash(hasher, own[0], &own[1..])
         };
-        table.insert_unique(hash, places.len() as u32 - 1, again);
-    }
-
-    fn get(&self, list: u8, key: &[u8]) -> Option<(u32, u32)> {
-        let hash = Latest::hash(&self.hasher, list, key);
-        let at = self.table.find(hash, |at| Latest::is(&self.keys, &self.ends, *at, list, key))?;
-        Some(self.places[*at as usize])
+        table.insert_unique(ByteKeys::hash(hasher, list, key), ends.len() as u32 - 1, again);
+        true
     }
 }

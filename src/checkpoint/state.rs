@@ -311,8 +311,8 @@ pub fn snapshot_bytes(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, Checkp
 /// Takes rows of a list; `None` when they do not fit.
 pub type Each<'a> = &'a mut dyn FnMut(u8, &Block) -> Option<()>;
 
-/// Calls `visit` with all rows that the partition has after batch `last`, in the order in which they were added or
-/// changed last.
+/// Calls `visit` with all rows that the partition has after batch `last`; those of a list that is only added to in the
+/// order in which they were added.
 ///
 /// # Errors
 /// Files that are missing or not as they were written; they are named.
@@ -529,6 +529,35 @@ mod tests {
             }
         }
         assert!(refused > 50, "{refused}");
+    }
+
+    #[test]
+    fn whole_blocks_are_merged() {
+        let (disk, dir) = (SimulatedDisk::default(), Path::new("/s/0"));
+        let mut log = StateLog::new(dir.into(), None, 0);
+        let mut now = Model::default();
+        for batch in 0..6i64 {
+            let mut changes = log.changes(&disk, batch as u64);
+            // Some keys are replaced in each batch, those of the first block in the last one only.
+            let rows: Vec<(i64, Vec<u8>)> = (batch * 6000..batch * 6000 + 8000).map(|k| (k % 26_000, vec![batch as u8; 2])).collect();
+            changes.put(KEYED, 1, &keyed(&rows));
+            now.keyed.extend(rows);
+            let rows: Vec<(i64, i64)> = (0..5000).map(|i| (batch * 5000 + i, batch * 10_000 + i)).collect();
+            let mut block = Block::new(rows.len());
+            block.numbers(rows.iter().map(|(leaves, _)| *leaves));
+            block.numbers(rows.iter().map(|(_, number)| *number));
+            changes.add(TIMED, Some(0), &block);
+            changes.remove_until(TIMED, batch * 3000);
+            now.timed.extend(rows);
+            now.timed.retain(|(leaves, _)| *leaves > batch * 3000);
+            changes.finish().unwrap();
+            assert_eq!(loaded(&disk, batch as u64).unwrap(), now, "batch {batch}");
+            if batch % 2 == 1 {
+                log.roll();
+                write_snapshot(&disk, dir, batch as u64, true, &|| false).unwrap();
+                assert_eq!(loaded(&disk, batch as u64).unwrap(), now, "the snapshot of batch {batch}");
+            }
+        }
     }
 
     #[test]

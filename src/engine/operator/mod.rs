@@ -143,8 +143,8 @@ pub trait Kept: Sync {
     /// # Errors
     /// The disk's, where state is there.
     fn contents(&self, partition: usize, out: &mut Changes<'_>) -> Result<(), EngineError>;
-    /// Takes rows of a list into an operator that has seen no batch; `None` for rows of another kind. They come in the
-    /// order in which they were added or changed last.
+    /// Takes rows of a list into an operator that has seen no batch; `None` for rows of another kind. Those of a list that
+    /// is only added to come in the order in which they were added.
     fn restore(&mut self, partition: usize, list: u8, rows: &Block) -> Option<()>;
     /// All rows are in.
     ///
