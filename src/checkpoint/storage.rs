@@ -199,10 +199,18 @@ impl DiskFile for RealFile {
 
 /// The lock goes with the open file: the kernel releases it when the process dies, so it is never stale.
 struct RealLock {
-    _file: File,
+    file: File,
 }
 
 impl Lock for RealLock {}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        // A process that was forked at this moment has the file open, too, until it becomes another program: closing it here
+        // would not be enough. Where it cannot be unlocked it is closed all the same.
+        let _ = self.file.unlock();
+    }
+}
 
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -271,7 +279,7 @@ impl Disk for RealDisk {
             Ok(()) => {
                 file.set_len(0)?;
                 file.write_all(owner.as_bytes())?;
-                Ok(Ok(Box::new(RealLock { _file: file })))
+                Ok(Ok(Box::new(RealLock { file })))
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
