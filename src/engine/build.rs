@@ -3,11 +3,15 @@
 //! On the way down goes the set of columns that somebody above needs, so that an operator which repeats
 //! rows (a generator, overlapping windows) does not repeat columns that nobody looks at.
 
+mod generate;
+mod group;
+mod rows;
+mod stream_join;
 mod subqueries;
 mod timed;
 
+use self::rows::Asked;
 use self::subqueries::without_subqueries;
-use self::timed::{one_event_time, window_size, with_time, without_ids};
 use super::bounded::{SystemTables, run_bounded};
 use super::clock::Clock;
 use super::columns::series_of;
@@ -15,34 +19,25 @@ use super::eval::access::number_series;
 use super::eval::{Bound, EvalContext, bind};
 use super::node::Node;
 use super::operator::Meter;
-use super::operator::aggregate::{AGGREGATE, AggregateOperator, Preparation};
 use super::operator::expand::Expand;
-use super::operator::filter::Filter;
-use super::operator::generate::{Generate, Generator};
 use super::operator::join::{BoundedJoin, Condition, Index, Shape, StaticJoin, StaticTable};
-use super::operator::late::{EventTime, LateNote};
-use super::operator::limit::Limit;
+use super::operator::late::EventTime;
 use super::operator::project::{Project, Rename};
 use super::operator::sample::Sample;
-use super::operator::session::{SESSION, SessionKeys, SessionOperator, SessionWindow};
+use super::operator::session::SessionWindow;
 use super::operator::set_operation::SetOperation;
 use super::operator::sort::Sort;
-use super::operator::stream_join::{self, STREAM_JOIN, StreamJoin};
 use super::operator::time_window::TimeWindow;
-use super::operator::watermark::{SharedStats, Watermark};
+use super::operator::watermark::SharedStats;
 use super::operator::window::Window;
 use super::source::{Signal, SourceContext};
-use super::state::Emit;
-use super::state::accumulator::Aggregate;
 use super::state::codec::Direction;
-use super::state::keys::KeyKind;
-use super::state_schema;
 use super::{EngineError, Frame, Resources};
 use crate::plan::LogicalPlan;
 use crate::plan::expr::{ColumnId, Expr, NamedExpr, SortKey};
-use crate::plan::logical::{Column, JoinKind, NamedAggregate, Scan};
-use crate::plan::streaming::{carries, conjuncts, event_time_columns, has_streaming_aggregate};
-use crate::plan::time_range::{StateBound, ordered, session_end, state_bound};
+use crate::plan::logical::{Column, JoinKind, Scan};
+use crate::plan::streaming::conjuncts;
+use crate::plan::time_range::session_end;
 use crate::progress::OutputMode;
 use crate::types::{DataType, Value};
 use std::collections::{HashMap, HashSet};
@@ -98,8 +93,8 @@ pub struct Builder<'a> {
     /// What the select list calls columns that it only hands on.
     names: HashMap<ColumnId, String>,
     late_columns: Vec<Arc<[Column]>>,
-    /// How many rows of a batch a LIMIT right above asks for, and which of them count.
-    asked: Option<(u64, Option<Expr>)>,
+    /// What a LIMIT right above asks for.
+    asked: Asked,
     /// Whether a WATERMARK stands over another.
     watermark_redefined: bool,
 }
@@ -159,33 +154,9 @@ impl<'a> Builder<'a> {
                 self.asked = asked;
                 self.project(input, exprs, needed)
             }
-            LogicalPlan::Filter { input, predicate } => {
-                let below = with(needed, [predicate]);
-                if matches!(&**input, LogicalPlan::Watermark { .. }) {
-                    self.asked = asked.map(|(limit, _)| (limit, Some(predicate.clone())));
-                }
-                if self.mode.is_some()
-                    && let Some(step) = self.refreshing([predicate], |e| Ok(Filter { predicate: bind(&e[0])? }))?
-                {
-                    return Ok(self.node(input, &below)?.then(step));
-                }
-                Ok(self.node(input, &below)?.then(Filter { predicate: self.bind(predicate)? }))
-            }
+            LogicalPlan::Filter { input, predicate } => self.filtered(input, predicate, asked, needed),
             LogicalPlan::Generate { input, generator, outer, columns } => self.generate(input, generator, *outer, columns, needed),
-            LogicalPlan::Watermark { input, column, delay } => {
-                let mut below = needed.clone();
-                below.insert(*column);
-                let mut node = self.node(input, &below)?;
-                if let Some((limit, counted)) = asked {
-                    // As in Spark, rows that a LIMIT does not ask for do not move the watermark.
-                    let counted = counted.map(|e| self.bind(&e)).transpose()?;
-                    node = Node::operator(vec![node], Limit::until(limit, counted));
-                }
-                self.watermark_redefined |= input.is_streaming() && has_watermark(input);
-                let stats = SharedStats::default();
-                self.watermarks.push((*delay, Arc::clone(&stats)));
-                Ok(if input.is_streaming() { node.then(Watermark { column: *column, stats }) } else { node })
-            }
+            LogicalPlan::Watermark { input, column, delay } => self.watermark(input, *column, *delay, asked, needed),
             LogicalPlan::TimeWindow { input, time, size, slide, start, column } => {
                 let below = with(needed, [time]);
                 let keep = kept(input, needed);
@@ -216,14 +187,7 @@ impl<'a> Builder<'a> {
                 let node = self.node(input, &below)?;
                 Ok(Node::operator(vec![node], Sort { keys: self.sort_keys(keys)? }))
             }
-            LogicalPlan::Limit { input, limit, offset } => {
-                // Above an aggregation each batch has a whole result of its own; all else only ever adds rows.
-                let adds = self.mode == Some(OutputMode::Append) || !has_streaming_aggregate(input);
-                let whole_run = self.mode.is_some() && input.is_streaming() && adds;
-                self.asked = limit.filter(|_| whole_run).map(|n| (n, None));
-                let node = self.node(input, needed)?;
-                Ok(Node::operator(vec![node], Limit::new(*limit, *offset, whole_run)))
-            }
+            LogicalPlan::Limit { input, limit, offset } => self.limited(input, *limit, *offset, needed),
             LogicalPlan::Window { input, calls } => {
                 let below = with(needed, calls.iter().map(|c| &c.expr));
                 let node = self.node(input, &below)?;
@@ -304,151 +268,6 @@ impl<'a> Builder<'a> {
         Ok(self.node(input, &below)?.then(Project { exprs: bound }))
     }
 
-    fn generate(
-        &mut self,
-        input: &LogicalPlan,
-        generator: &Expr,
-        outer: bool,
-        columns: &[Column],
-        needed: &Needed,
-    ) -> Result<Node, EngineError> {
-        let below = with(needed, [generator]);
-        let node = self.node(input, &below)?;
-        let Expr::Call { function, args, .. } = generator else { return Err(EngineError::internal("a generator that is no call")) };
-        let outer = outer || function.0.ends_with("_outer");
-        let generator = match function.0 {
-            "explode" | "explode_outer" | "posexplode" | "posexplode_outer" => {
-                let position = function.0.starts_with("pos");
-                match plain_split(&args[0]).filter(|_| !position) {
-                    Some((text, delimiter)) => Generator::Split { text: self.bind(text)?, delimiter },
-                    None => {
-                        let map = matches!(args[0].data_type(), DataType::Map(..));
-                        Generator::Explode { list: self.bind(&args[0])?, position, map }
-                    }
-                }
-            }
-            "inline" | "inline_outer" => Generator::Inline(self.bind(&args[0])?),
-            "stack" => {
-                let rows = self.bind(&args[0])?.evaluate_scalar(&self.around.eval)?.as_int().unwrap_or(0);
-                let exprs = args[1..].iter().map(|e| self.bind(e)).collect::<Result<_, _>>()?;
-                Generator::Stack { rows: usize::try_from(rows).unwrap_or(0), exprs }
-            }
-            "json_tuple" => Generator::Row(args[1..].iter().map(|f| self.bind(&json_field(&args[0], f)?)).collect::<Result<_, _>>()?),
-            other => return Err(not_built(other)),
-        };
-        let keep = kept(input, needed);
-        let columns = columns.iter().map(|c| (c.id, c.data_type.clone())).collect();
-        Ok(node.then(Generate { generator, outer, keep, columns }))
-    }
-
-    fn aggregate(&mut self, input: &LogicalPlan, keys: &[NamedExpr], aggregates: &[NamedAggregate]) -> Result<Node, EngineError> {
-        let args = aggregates.iter().flat_map(|a| a.call.args.iter().chain(&a.call.filter));
-        let below = with(&Needed::new(), keys.iter().map(|k| &k.expr).chain(args));
-        let event_time = event_time_columns(input);
-        if input.is_streaming() && matches!(self.mode, Some(OutputMode::Append | OutputMode::Update)) {
-            let once = |at: usize| keys[..at].iter().all(|k| k.expr != keys[at].expr);
-            let timed = keys.iter().enumerate().filter(|(at, k)| carries(&k.expr, &event_time) && once(*at));
-            one_event_time(timed.map(|(_, k)| k.name.as_str()))?;
-        }
-        let expiring = keys.iter().position(|k| carries(&k.expr, &event_time));
-        let session = {
-            let sessions = session_columns(input);
-            keys.iter().position(|k| matches!(k.expr, Expr::Column { id, .. } if sessions.contains(&id)))
-        };
-        let operator = if session.is_some() { SESSION } else { AGGREGATE };
-        let late = expiring.map(|at| self.late_note(operator, input, &keys[at].expr, &below)).transpose()?;
-        let node = self.node(input, &late.iter().fold(below, with_time))?;
-        let size = expiring.and_then(|at| match &keys[at].expr {
-            Expr::Column { id, .. } => window_size(input, *id),
-            _ => None,
-        });
-        let event_time = expiring.map(|at| (at, matches!(keys[at].expr.data_type(), DataType::Struct(_))));
-        let bound = keys.iter().map(|k| self.bind(&k.expr)).collect::<Result<Vec<_>, _>>()?;
-        let mut calls = Vec::with_capacity(aggregates.len());
-        for named in aggregates {
-            let aggregate = Aggregate::new(&named.call)?;
-            let args = aggregate.args().iter().map(|a| self.bind(a)).collect::<Result<Vec<_>, _>>()?;
-            let filter = aggregate.filter().map(|f| self.bind(f)).transpose()?;
-            calls.push((aggregate, args, filter));
-        }
-        // As people know them: by the select list, else by what they are.
-        let column = |id: ColumnId, name: &str, data_type: &DataType| {
-            let name = self.names.get(&id).map_or_else(|| without_ids(name), Clone::clone);
-            Column { id, name, data_type: data_type.clone() }
-        };
-        let key_name = |k: &NamedExpr| match &k.expr {
-            Expr::Column { name, .. } => name.clone(),
-            _ => k.name.clone(),
-        };
-        let columns: Vec<Column> = keys
-            .iter()
-            .map(|k| column(k.id, &key_name(k), &k.expr.data_type()))
-            .chain(aggregates.iter().map(|a| column(a.id, &a.name, &a.call.data_type)))
-            .collect();
-        let schema = keys.iter().map(|k| state_schema::key(&k.expr, input)).chain(aggregates.iter().map(state_schema::aggregate)).collect();
-        if let Some(at) = session {
-            return self.sessions(node, input.is_streaming(), bound, at, calls, late.filter(|_| expiring == Some(at)), &columns, schema);
-        }
-        self.grouped(node, input.is_streaming(), bound, calls, event_time, late, size, &columns, schema)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what a GROUP BY is made of, each part once")]
-    fn sessions(
-        &mut self,
-        node: Node,
-        streaming: bool,
-        mut keys: Vec<Bound>,
-        place: usize,
-        aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
-        late: Option<LateNote>,
-        columns: &[Column],
-        schema: Vec<String>,
-    ) -> Result<Node, EngineError> {
-        let mode = self.mode.filter(|_| streaming);
-        let session = keys.remove(place);
-        if mode.is_some() && keys.is_empty() {
-            return Err(EngineError::user("sessions over a whole stream are not possible: they need one more key")
-                .help("GROUP BY session_window(ts, '10 seconds') and another column, such as a user"));
-        }
-        let emit = if mode == Some(OutputMode::Append) { Emit::Closed } else { Emit::All };
-        let closes = mode == Some(OutputMode::Append) && late.is_some();
-        self.follows_watermark |= closes;
-        let kind = KeyKind::of(&keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
-        let keys = SessionKeys { keys, kind, session, place, aggregates, late: late.filter(|_| mode.is_some()).map(|l| self.noted(l)) };
-        let operator = SessionOperator::new(keys, columns, self.partitions, emit, closes, mode.is_none())?;
-        Ok(Node::operator(vec![node], operator.with_schema(schema)))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what a GROUP BY is made of, each part once")]
-    fn grouped(
-        &mut self,
-        node: Node,
-        streaming: bool,
-        keys: Vec<Bound>,
-        aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
-        event_time: Option<(usize, bool)>,
-        late: Option<LateNote>,
-        window_size: Option<i64>,
-        columns: &[Column],
-        schema: Vec<String>,
-    ) -> Result<Node, EngineError> {
-        let mode = self.mode.filter(|_| streaming);
-        let emit = match mode {
-            None | Some(OutputMode::Complete) => Emit::All,
-            Some(OutputMode::Update) => Emit::Changed,
-            Some(OutputMode::Append) => Emit::Closed,
-        };
-        let incremental = matches!(mode, Some(OutputMode::Append | OutputMode::Update));
-        self.follows_watermark |= incremental;
-        let closes = incremental && event_time.is_some();
-        let kind = KeyKind::of(&keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
-        let (event_time, window_size) = (event_time.filter(|_| closes), window_size.filter(|_| closes));
-        let preparation =
-            Preparation { keys, kind, aggregates, event_time, window_size, late: late.filter(|_| closes).map(|l| self.noted(l)) };
-        let operator = AggregateOperator::new(preparation, columns, self.partitions, emit, closes, mode.is_none())?;
-        Ok(Node::operator(vec![node], operator.with_schema(schema)))
-    }
-
     fn union(&mut self, inputs: &[LogicalPlan], columns: &[Column]) -> Result<Node, EngineError> {
         let mut nodes = Vec::with_capacity(inputs.len());
         for input in inputs {
@@ -521,69 +340,6 @@ impl<'a> Builder<'a> {
         Ok(probe.then(StaticJoin { shape, table }))
     }
 
-    /// Two streams: rows of both sides are kept for as long as a partner can come.
-    fn stream_join(
-        &mut self,
-        plan: &LogicalPlan,
-        sides: [&LogicalPlan; 2],
-        kind: JoinKind,
-        condition: Option<&Expr>,
-        needed: &Needed,
-    ) -> Result<Node, EngineError> {
-        let parts = JoinParts::of(sides, condition);
-        if parts.keys.is_empty() {
-            return Err(EngineError::user("a join of two streams needs an equality between them")
-                .help("add one to ON, such as a.id = b.id, or join with a bounded table"));
-        }
-        let kept = sides.map(|side| typed(side, &with(needed, &parts.rest)));
-        let place = |id: &ColumnId| {
-            let on = |side: usize| kept[side].iter().position(|(k, _)| k == id).map(|at| (side, at));
-            on(0).or_else(|| on(1)).ok_or_else(|| EngineError::internal("a column of a join is missing"))
-        };
-        let mut checks = Vec::new();
-        let mut rest: Option<Expr> = None;
-        for part in &parts.rest {
-            match ordered(part).map(|o| Ok::<_, EngineError>((place(&o.less)?, place(&o.more)?, o))).transpose()? {
-                Some(((0, left), (1, right), o)) => {
-                    checks.push(stream_join::Check { left_is_less: true, left, right, micros: o.micros, inclusive: o.inclusive });
-                }
-                Some(((1, right), (0, left), o)) => {
-                    checks.push(stream_join::Check { left_is_less: false, left, right, micros: o.micros, inclusive: o.inclusive });
-                }
-                _ => rest = Some(and(rest, part)),
-            }
-        }
-        let rest = match rest {
-            None => None,
-            Some(rest) => Some((self.bind(&rest)?, rest.columns().iter().map(place).collect::<Result<_, _>>()?)),
-        };
-        let output = typed(plan, needed).iter().map(|(id, _)| place(id)).collect::<Result<_, _>>()?;
-        let below = with(needed, condition);
-        let expiry = expiry_of(sides, &parts, &below);
-        self.follows_watermark |= expiry.iter().any(Option::is_some);
-        let (mut inputs, mut specs) = (Vec::with_capacity(2), Vec::with_capacity(2));
-        for ((side, kept), (at, expiry)) in sides.into_iter().zip(kept.clone()).zip(expiry.into_iter().enumerate()) {
-            let event_time = event_time_columns(side);
-            // Spark does not see an event time that nobody reads, so that it neither drops nor lets go by it.
-            let late = side.columns().into_iter().find(|c| event_time.contains(&c.id) && below.contains(&c.id)).map(|c| c.expr());
-            let note = late.as_ref().map(|time| self.late_note(STREAM_JOIN, side, time, &below)).transpose()?;
-            let below = with(&below, late.iter().chain(expiry.as_ref().map(|(e, _)| e)));
-            inputs.push(self.node(side, &note.iter().fold(below, with_time))?);
-            let keys = parts.keys.iter().map(|pair| self.bind(&pair[at])).collect::<Result<_, _>>()?;
-            let late = late.zip(note).map(|(e, note)| Ok::<_, EngineError>((self.event_time(&e)?, self.noted(note)))).transpose()?;
-            let expiry = expiry.map(|(e, bound)| Ok::<_, EngineError>((self.event_time(&e)?, bound))).transpose()?;
-            let only = parts.only[at].iter().fold(None, |all, part| Some(and(all, part)));
-            let only = only.map(|e| self.bind(&e)).transpose()?;
-            let names = std::iter::once(("side".to_string(), DataType::String))
-                .chain(side.columns().into_iter().filter(|c| kept.iter().any(|(id, _)| *id == c.id)).map(|c| (c.name, c.data_type)))
-                .collect();
-            specs.push(stream_join::Side { keys, kept, names, only, late, expiry });
-        }
-        let sides: [stream_join::Side; 2] = specs.try_into().map_err(|_| EngineError::internal("a join without two sides"))?;
-        let join = StreamJoin::new(stream_join::Shape { kind, sides, checks, rest, output }, self.partitions);
-        Ok(Node::operator(inputs, join))
-    }
-
     fn event_time(&self, e: &Expr) -> Result<EventTime, EngineError> {
         Ok(EventTime { bound: self.bind(e)?, window: matches!(e.data_type(), DataType::Struct(_)) })
     }
@@ -649,93 +405,6 @@ fn not_built(what: &str) -> EngineError {
     EngineError::user(format!("{what} is not built yet"))
 }
 
-/// The columns of the plan's output that are sessions which may still grow.
-fn session_columns(plan: &LogicalPlan) -> Needed {
-    match plan {
-        LogicalPlan::SessionWindow { input, column, .. } => with(&session_columns(input), [&column.expr()]),
-        LogicalPlan::Project { input, exprs } => {
-            let sessions = session_columns(input);
-            let hands_on = |e: &&NamedExpr| matches!(e.expr, Expr::Column { id, .. } if sessions.contains(&id));
-            exprs.iter().filter(hands_on).map(|e| e.id).collect()
-        }
-        LogicalPlan::Aggregate { .. } => Needed::new(),
-        other => other.inputs().into_iter().flat_map(session_columns).collect(),
-    }
-}
-
-/// The condition of a join of two streams, taken apart.
-struct JoinParts {
-    /// Equal on both sides: left and right.
-    keys: Vec<[Expr; 2]>,
-    /// The keys by `=`. By `<=>` two rows can be partners whose event time nobody knows, so that no watermark lets go.
-    strict: Vec<[Expr; 2]>,
-    /// On one side alone.
-    only: [Vec<Expr>; 2],
-    /// On pairs.
-    rest: Vec<Expr>,
-}
-
-impl JoinParts {
-    fn of(sides: [&LogicalPlan; 2], condition: Option<&Expr>) -> JoinParts {
-        let ids = sides.map(|side| side.columns().iter().map(|c| c.id).collect::<Needed>());
-        let on = |e: &Expr, side: usize| !e.columns().is_empty() && e.columns().iter().all(|c| ids[side].contains(c));
-        let mut parts = Vec::new();
-        if let Some(condition) = condition {
-            conjuncts(condition, &mut parts);
-        }
-        let mut out = JoinParts { keys: vec![], strict: vec![], only: [vec![], vec![]], rest: vec![] };
-        for part in parts {
-            match part {
-                Expr::Call { function, args, .. } if matches!(function.0, "=" | "<=>") && args.len() == 2 => {
-                    let pair = match () {
-                        () if on(&args[0], 0) && on(&args[1], 1) => Some([args[0].clone(), args[1].clone()]),
-                        () if on(&args[1], 0) && on(&args[0], 1) => Some([args[1].clone(), args[0].clone()]),
-                        () => None,
-                    };
-                    if let Some(pair) = pair {
-                        out.strict.extend((function.0 == "=").then(|| pair.clone()));
-                        out.keys.push(pair);
-                        continue;
-                    }
-                }
-                _ => {}
-            }
-            match part {
-                part if on(part, 0) => out.only[0].push(part.clone()),
-                part if on(part, 1) => out.only[1].push(part.clone()),
-                part => out.rest.push(part.clone()),
-            }
-        }
-        out
-    }
-}
-
-/// By what the rows of each side of a join leave, and up to which time: an event time
-/// among the keys holds for both sides, else a side's own event time where the condition bounds it.
-fn expiry_of(sides: [&LogicalPlan; 2], parts: &JoinParts, below: &Needed) -> [Option<(Expr, StateBound)>; 2] {
-    let event_time = sides.map(event_time_columns);
-    let is_event_time = |e: &Expr, side: usize| matches!(e, Expr::Column { id, .. } if event_time[side].contains(id));
-    let key = [0, 1].into_iter().find_map(|side| parts.strict.iter().find(|pair| is_event_time(&pair[side], side)));
-    if let Some([left, right]) = key {
-        let bound = StateBound { after_watermark: Some(0), fixed: None };
-        return [Some((left.clone(), bound)), Some((right.clone(), bound))];
-    }
-    let whole = parts.only.iter().flatten().chain(&parts.rest).fold(None, |all, part| Some(and(all, part)));
-    [0, 1].map(|side| {
-        let columns = sides[side].columns();
-        let own = columns.iter().find(|c| event_time[side].contains(&c.id) && below.contains(&c.id))?;
-        let ids = columns.iter().map(|c| c.id).collect();
-        state_bound(whole.as_ref(), &ids, &event_time[1 - side]).map(|bound| (own.expr(), bound))
-    })
-}
-
-fn and(all: Option<Expr>, part: &Expr) -> Expr {
-    match all {
-        None => part.clone(),
-        Some(all) => Expr::And(Box::new(all), Box::new(part.clone())),
-    }
-}
-
 /// The columns that `exprs` read besides those in `needed`.
 fn with<'e>(needed: &Needed, exprs: impl IntoIterator<Item = &'e Expr>) -> Needed {
     let mut all = needed.clone();
@@ -748,11 +417,6 @@ fn with<'e>(needed: &Needed, exprs: impl IntoIterator<Item = &'e Expr>) -> Neede
 /// The columns of `plan` that are needed.
 fn kept(plan: &LogicalPlan, needed: &Needed) -> Vec<ColumnId> {
     plan.columns().into_iter().map(|c| c.id).filter(|id| needed.contains(id)).collect()
-}
-
-/// Whether a WATERMARK stands anywhere in the plan.
-fn has_watermark(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Watermark { .. }) || plan.inputs().into_iter().any(has_watermark)
 }
 
 fn typed(plan: &LogicalPlan, needed: &Needed) -> Vec<(ColumnId, DataType)> {
@@ -778,31 +442,4 @@ fn range(start: i64, end: i64, step: i64, id: ColumnId) -> Node {
         return Node::Frames(vec![Frame::new(vec![id], vec![number_series::<i64>(vec![], None)], 0)]);
     }
     Node::Frames((0..count).step_by(PIECE).map(piece).collect())
-}
-
-/// `split(text, 'c')` by one plain character, without a limit: the text and the character.
-fn plain_split(expr: &Expr) -> Option<(&Expr, u8)> {
-    let Expr::Call { function, args, .. } = expr else { return None };
-    if function.0 != "split" {
-        return None;
-    }
-    let unlimited = match args.get(2) {
-        None => true,
-        Some(Expr::Literal { value, .. }) => value.as_int() == Some(-1),
-        Some(_) => false,
-    };
-    let Some(Expr::Literal { value: Value::String(pattern), .. }) = args.get(1).filter(|_| unlimited) else { return None };
-    match pattern.as_bytes() {
-        [c] if c.is_ascii() && !br"\.[]{}()*+?^$|".contains(c) => Some((&args[0], *c)),
-        [b'\\', c] if c.is_ascii_punctuation() => Some((&args[0], *c)),
-        _ => None,
-    }
-}
-
-/// The field of a JSON text that `json_tuple` asks for.
-fn json_field(json: &Expr, field: &Expr) -> Result<Expr, EngineError> {
-    let Expr::Literal { value: Value::String(name), .. } = field else {
-        return Err(EngineError::user("json_tuple takes constant field names only"));
-    };
-    Ok(Expr::call("get_json_object", vec![json.clone(), Expr::string(format!("$['{name}']"))], DataType::String))
 }

@@ -3,6 +3,7 @@
 //! Rows move as [`Task`]s: pieces still to be computed. Steps only wrap them, so that a piece is decoded,
 //! filtered and projected in one go on one worker; operators run the tasks of their inputs.
 
+use super::clock::Clock;
 use super::operator::{BatchContext, Flow, KeptRows, Meter, Operator, Step, Task};
 use super::source::ReadTask;
 use super::{EngineError, Frame};
@@ -159,6 +160,19 @@ impl Node {
     pub fn states(&mut self) -> Vec<StateOperatorProgress> {
         let mut out = Vec::new();
         self.each_operator(&mut |o| out.extend(o.state()));
+        out
+    }
+
+    /// Makes the batch's changes final; the figures of every stateful operator, with what that took.
+    pub fn commit(&mut self, clock: &dyn Clock) -> Vec<StateOperatorProgress> {
+        let mut out = Vec::new();
+        self.each_operator(&mut |o| {
+            let state = o.state();
+            let start = clock.ticks();
+            o.commit();
+            let commit_time_ms = (clock.ticks() - start) as f64 / 1e6;
+            out.extend(state.map(|s| StateOperatorProgress { commit_time_ms, ..s }));
+        });
         out
     }
 }

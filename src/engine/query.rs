@@ -31,7 +31,7 @@ use crate::plan::logical::Column;
 use crate::progress::bad_rows::BadRows;
 use crate::progress::guarantee::Guarantee;
 use crate::progress::recorder::{Outcome, Phase, Recorder};
-use crate::progress::{EventTime, OutputMode, QueryState, SinkProgress, SourceProgress, Trigger};
+use crate::progress::{EventTime, OutputMode, QueryState, SinkProgress, SourceProgress, SourceStatus, Trigger};
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -656,8 +656,7 @@ impl Runner {
         let start = self.clock.ticks();
         self.seen = self.event_times.iter().map(|e| std::mem::take(&mut *lock(e))).collect();
         self.write_checkpoint()?;
-        let mut states = self.root.states();
-        self.root.each_operator(&mut |o| o.commit());
+        let mut states = self.root.commit(&*self.clock);
         if states.iter().any(|s| s.disk.is_some()) {
             // What is where is decided at commit.
             for (state, after) in states.iter_mut().zip(self.root.states()) {
@@ -714,9 +713,11 @@ impl Runner {
             let status = input.source.status();
             let bad = status.bad_rows + status.oversized_rows;
             SourceProgress {
+                metrics: metrics(&status),
                 description: status.description,
                 start_offset: input.from.as_ref().map(ToString::to_string),
                 end_offset: to.as_ref().or(input.from.as_ref()).map(ToString::to_string),
+                latest_offset: to.as_ref().filter(|_| status.capacity_rows > 0).map(ToString::to_string),
                 num_input_rows: decoded.next().map_or(0, |o| o.rows_out),
                 num_bad_rows: bad.saturating_sub(std::mem::replace(&mut input.bad, bad)),
                 ..SourceProgress::default()
@@ -795,4 +796,13 @@ fn event_time(seen: &[EventStats], watermark: i64) -> EventTime {
     }
     let mean = i64::try_from(all.sum / i128::from(all.count)).unwrap_or(0);
     EventTime { max: Some(all.max * 1000), min: Some(all.min * 1000), avg: Some(mean * 1000), watermark }
+}
+
+/// What a source says of itself beside its rows.
+fn metrics(status: &SourceStatus) -> Vec<(String, String)> {
+    if status.capacity_rows == 0 {
+        return Vec::new();
+    }
+    let figures = [("bufferedRows", status.buffered_rows), ("bufferedBytes", status.buffered_bytes)];
+    figures.map(|(name, n)| (name.to_string(), n.to_string())).into()
 }

@@ -49,6 +49,9 @@ fn judge(plan: &LogicalPlan, mode: OutputMode) -> Result {
         let instead = "use append with a watermark, or complete".to_string();
         return refuse(Reason::OutputMode { mode: "update", why, instead }, span);
     }
+    if has_window_function(plan) {
+        return over();
+    }
     if mode != OutputMode::Append && follows_aggregate(plan) {
         let message =
             "what keeps state over an aggregation is only right in append mode: in update and complete its input changes again".to_string();
@@ -56,6 +59,17 @@ fn judge(plan: &LogicalPlan, mode: OutputMode) -> Result {
         return refuse(Reason::Streaming { clause: Clause::Aggregate, condition: None, message, instead }, span);
     }
     nodes(plan, mode)
+}
+
+fn over() -> Result {
+    let message = "window functions with OVER do not work on a stream; only time windows do".to_string();
+    let instead = "use GROUP BY window(ts, '10 seconds'), or max_by and min_by instead of row_number".to_string();
+    let condition = Some("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING");
+    refuse(Reason::Streaming { clause: Clause::Over, condition, message, instead }, Span::default())
+}
+
+fn has_window_function(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Window { .. }) && plan.is_streaming() || plan.inputs().into_iter().any(has_window_function)
 }
 
 /// Whether an aggregation groups by sessions.
@@ -86,7 +100,11 @@ fn follows_aggregate(plan: &LogicalPlan) -> bool {
 /// is none here, as in Spark.
 fn is_complete(plan: &LogicalPlan, below_project: bool) -> bool {
     match plan {
-        LogicalPlan::Aggregate { aggregates, .. } if plan.is_streaming() && (below_project || !aggregates.is_empty()) => true,
+        LogicalPlan::Aggregate { input, aggregates, .. }
+            if plan.is_streaming() && (!aggregates.is_empty() || below_project && !matches!(**input, LogicalPlan::Union { .. })) =>
+        {
+            true
+        }
         _ => plan.inputs().into_iter().any(|input| is_complete(input, matches!(plan, LogicalPlan::Project { .. }))),
     }
 }
@@ -153,13 +171,8 @@ fn nodes(plan: &LogicalPlan, mode: OutputMode) -> Result {
                 "CREATE STREAM over the table's files, or JOIN it",
             );
         }
-        LogicalPlan::SetOperation { left, right, intersect, all } => return set_operation(left, right, (*intersect, *all), mode),
-        LogicalPlan::Window { .. } => {
-            let message = "window functions with OVER do not work on a stream; only time windows do".to_string();
-            let instead = "use GROUP BY window(ts, '10 seconds'), or max_by and min_by instead of row_number".to_string();
-            let condition = Some("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING");
-            return refuse(Reason::Streaming { clause: Clause::Over, condition, message, instead }, Span::default());
-        }
+        LogicalPlan::SetOperation { left, right, intersect, .. } => return set_operation(left, right, *intersect, mode),
+        LogicalPlan::Window { .. } => return over(),
         LogicalPlan::Sample { .. } => return no(Clause::Sample, "a stream cannot be sampled", "filter with rand() < 0.1 instead"),
         LogicalPlan::Aggregate { aggregates, .. } if aggregates.iter().any(|a| a.call.distinct) => {
             return no(
@@ -185,7 +198,7 @@ fn is_row_number(e: &Expr) -> bool {
     matches!(e, Expr::Call { function, .. } if function.0 == "monotonically_increasing_id")
 }
 
-fn set_operation(left: &LogicalPlan, right: &LogicalPlan, (intersect, all): (bool, bool), mode: OutputMode) -> Result {
+fn set_operation(left: &LogicalPlan, right: &LogicalPlan, intersect: bool, mode: OutputMode) -> Result {
     let name = if intersect { "INTERSECT" } else { "EXCEPT" };
     if right.is_streaming() && (left.is_streaming() || !intersect) {
         let message = format!("{name} with a stream on the right is not possible");
@@ -202,16 +215,15 @@ fn set_operation(left: &LogicalPlan, right: &LogicalPlan, (intersect, all): (boo
     if !intersect {
         // Rows are told apart by all columns: an aggregation by all of them, over those without a match.
         let event_time = event_time_columns(left);
-        if mode == OutputMode::Update || !all && (mode != OutputMode::Append || left.columns().iter().any(|c| event_time.contains(&c.id))) {
+        if mode != OutputMode::Append || left.columns().iter().any(|c| event_time.contains(&c.id)) {
             return Ok(());
         }
     }
     let condition = (!intersect && mode == OutputMode::Append).then_some("UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK");
     let message = format!("{name} of a stream has to remember every row it has seen");
-    let instead = match (intersect, all) {
-        (false, false) => "add a WATERMARK, or use OUTPUT MODE update; LEFT ANTI JOIN with the table keeps every row without a match",
-        (false, true) => "use LEFT ANTI JOIN with the bounded table",
-        _ => "use LEFT SEMI JOIN with the bounded table",
+    let instead = match intersect {
+        false => "add a WATERMARK, or use OUTPUT MODE update; LEFT ANTI JOIN with the table keeps every row without a match",
+        true => "use LEFT SEMI JOIN with the bounded table",
     };
     refuse(Reason::Streaming { clause: Clause::SetOperation, condition, message, instead: instead.to_string() }, Span::default())
 }

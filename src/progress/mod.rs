@@ -76,11 +76,19 @@ pub struct StateOperatorProgress {
     pub operator_name: String,
     pub num_rows_total: u64,
     pub num_rows_updated: u64,
+    /// What taking rows in cost, in milliseconds.
+    pub all_updates_time_ms: f64,
     pub num_rows_removed: u64,
+    /// What letting go of rows by the watermark cost, in milliseconds.
+    pub all_removals_time_ms: f64,
+    /// What making the batch's changes final cost, in milliseconds.
+    pub commit_time_ms: f64,
     pub num_rows_dropped_by_watermark: u64,
     pub memory_used_bytes: u64,
     /// Spark's `numShufflePartitions`.
     pub partitions: u64,
+    /// Rows whose key had been seen: Spark's `numDroppedDuplicateRows`, of DEDUPLICATE.
+    pub repeated: Option<u64>,
     /// The newest windows that can still take rows, ascending; of aggregations over windows with a watermark.
     pub open_windows: Vec<WindowGroups>,
     /// Windows that the batch closed, ascending.
@@ -112,11 +120,15 @@ pub struct SourceProgress {
     pub description: String,
     pub start_offset: Option<String>,
     pub end_offset: Option<String>,
+    /// How far the source could have been read; `None` where it does not tell.
+    pub latest_offset: Option<String>,
     pub num_input_rows: u64,
     pub input_rows_per_second: f64,
     pub processed_rows_per_second: f64,
     /// Records that did not decode in this batch; not Spark's.
     pub num_bad_rows: u64,
+    /// Figures that only some sources have.
+    pub metrics: Vec<(String, String)>,
 }
 
 /// The sink's figures of a batch.

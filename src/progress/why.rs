@@ -1,7 +1,7 @@
 //! The sentence that is always there: what the query is doing, and above all why nothing came out.
 
 use super::pressure::{self, duration, pressure};
-use super::{BatchProgress, Connection, Mood, OutputMode, QueryState, SourceStatus, Trigger, Why, WindowGroups};
+use super::{BatchProgress, Connection, Mood, OutputMode, QueryState, SourceStatus, StateOperatorProgress, Trigger, Why, WindowGroups};
 
 /// What is known at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -183,8 +183,15 @@ fn empty(facts: &Facts<'_>, newest: &BatchProgress, last: &BatchProgress) -> Opt
     if late > 0 && late >= last.num_input_rows {
         return Some(say(
             Mood::Warning,
-            format!("all {} of batch {} came too late: the watermark had passed them", rows(late), last.batch_id),
+            format!(
+                "all {} of batch {} came too late: the watermark had passed them; late_rows('…') has them with their times",
+                rows(late),
+                last.batch_id
+            ),
         ));
+    }
+    if let Some(reason) = newest.state_operators.last().and_then(|operator| withheld(facts, operator, last)) {
+        return Some(reason);
     }
     if facts.waits_for_watermark && facts.mode == OutputMode::Append {
         let time = newest.event_time.as_ref()?;
@@ -218,6 +225,45 @@ fn empty(facts: &Facts<'_>, newest: &BatchProgress, last: &BatchProgress) -> Opt
         ));
     }
     None
+}
+
+/// Why the operator whose rows come out let none through, where it is one that a batch's rows pass alone.
+fn withheld(facts: &Facts<'_>, operator: &StateOperatorProgress, last: &BatchProgress) -> Option<Why> {
+    match operator.operator_name.as_str() {
+        "dedupe" | "dedupeWithinWatermark" if operator.repeated.is_some_and(|n| n > 0) => {
+            let text = format!("every key of batch {} had been seen before: only the first row of a key comes out", last.batch_id);
+            Some(say(Mood::Waiting, text))
+        }
+        "symmetricHashJoin" if operator.num_rows_total > 0 => {
+            let kept = operator.num_rows_total;
+            let (rows, wait) = (rows(kept), if kept == 1 { "waits" } else { "wait" });
+            let text = match facts.waits_for_watermark {
+                true => format!(
+                    "no two rows met in batch {}: {rows} {wait} for a partner until the watermark has passed the time range",
+                    last.batch_id
+                ),
+                false => format!("no two rows met in batch {}: {rows} {wait} for a partner", last.batch_id),
+            };
+            Some(say(Mood::Waiting, text))
+        }
+        "sessionWindowStateStoreSaveExec" if facts.mode == OutputMode::Append => {
+            let time = newest_time(last)?;
+            let at = |micros: i64| clock_time(micros, facts.zone, Some(time.0));
+            let stands = if time.1 > 0 { format!("it stands at {}", at(time.1)) } else { "there is none yet".to_string() };
+            let text = format!(
+                "append writes a session when the watermark passes its end, that is its last event plus the gap; {stands}, the newest event at {}",
+                at(time.0)
+            );
+            Some(say(Mood::Waiting, text))
+        }
+        _ => None,
+    }
+}
+
+/// The newest event of a batch and the watermark that it ran with.
+fn newest_time(batch: &BatchProgress) -> Option<(i64, i64)> {
+    let time = batch.event_time.as_ref()?;
+    Some((time.max?, time.watermark))
 }
 
 /// The window that closes next.
@@ -331,6 +377,35 @@ mod tests {
         assert_eq!(
             why(&facts).sentence,
             "append waits until the watermark passes 01:00:30; it stands at 01:00:27, and an event of 01:00:40 or later moves it there"
+        );
+    }
+
+    #[test]
+    fn says_what_each_kind_of_state_waits_for() {
+        let second = 1_000_000;
+        let mut last = batch(vec![]);
+        last.event_time = Some(EventTime { max: Some(37 * second), watermark: 27 * second, ..EventTime::default() });
+        let of = |name: &str| StateOperatorProgress {
+            operator_name: name.to_string(),
+            num_rows_total: 2,
+            repeated: Some(120),
+            ..StateOperatorProgress::default()
+        };
+        let mut said = |name: &str| {
+            last.state_operators = vec![of(name)];
+            let mut facts = facts(&QueryState::WaitingForData, &[], Some(&last));
+            (facts.waits_for_watermark, facts.delay) = (true, Some(10 * second));
+            why(&facts).sentence
+        };
+        assert_eq!(said("dedupe"), "every key of batch 0 had been seen before: only the first row of a key comes out");
+        assert_eq!(
+            said("symmetricHashJoin"),
+            "no two rows met in batch 0: 2 rows wait for a partner until the watermark has passed the time range"
+        );
+        assert_eq!(
+            said("sessionWindowStateStoreSaveExec"),
+            "append writes a session when the watermark passes its end, that is its last event plus the gap; \
+             it stands at 00:00:27, the newest event at 00:00:37"
         );
     }
 

@@ -69,19 +69,25 @@ fn progress_columns() -> Vec<Field> {
         ("operatorName", S),
         ("numRowsTotal", I),
         ("numRowsUpdated", I),
+        ("allUpdatesTimeMs", D),
         ("numRowsRemoved", I),
+        ("allRemovalsTimeMs", D),
+        ("commitTimeMs", D),
         ("memoryUsedBytes", I),
         ("numRowsDroppedByWatermark", I),
         ("numShufflePartitions", I),
+        ("numStateStoreInstances", I),
         ("customMetrics", DataType::map(S, I)),
     ];
     let sources = [
         ("description", S),
         ("startOffset", S),
         ("endOffset", S),
+        ("latestOffset", S),
         ("numInputRows", I),
         ("inputRowsPerSecond", D),
         ("processedRowsPerSecond", D),
+        ("metrics", DataType::map(S, S)),
         ("numBadRows", I),
     ];
     fields(&[
@@ -225,18 +231,26 @@ fn state_operator(o: &StateOperatorProgress) -> Value {
         text(&o.operator_name),
         count(o.num_rows_total),
         count(o.num_rows_updated),
+        Value::Double(o.all_updates_time_ms),
         count(o.num_rows_removed),
+        Value::Double(o.all_removals_time_ms),
+        Value::Double(o.commit_time_ms),
         count(o.memory_used_bytes),
         count(o.num_rows_dropped_by_watermark),
+        count(o.partitions),
+        // One store a partition.
         count(o.partitions),
         Value::Map(custom_metrics(o)),
     ])
 }
 
-/// Spark's field for what only some state stores say.
+/// Spark's field for what only some operators and state stores say.
 fn custom_metrics(o: &StateOperatorProgress) -> Vec<(Value, Value)> {
-    let metrics = o.disk.map(|disk| [("numRowsOnDisk", disk.rows), ("bytesOnDisk", disk.bytes)]);
-    metrics.into_iter().flatten().map(|(name, value)| (text(name), count(value))).collect()
+    let disk = o.disk.map(|disk| [("numRowsOnDisk", disk.rows), ("bytesOnDisk", disk.bytes)]);
+    let metrics = std::iter::once(("stateOnCurrentVersionSizeBytes", o.memory_used_bytes))
+        .chain(o.repeated.map(|rows| ("numDroppedDuplicateRows", rows)))
+        .chain(disk.into_iter().flatten());
+    metrics.map(|(name, value)| (text(name), count(value))).collect()
 }
 
 fn source(s: &SourceProgress) -> Value {
@@ -244,9 +258,11 @@ fn source(s: &SourceProgress) -> Value {
         text(&s.description),
         s.start_offset.clone().map_or(Value::Null, text),
         s.end_offset.clone().map_or(Value::Null, text),
+        s.latest_offset.clone().map_or(Value::Null, text),
         count(s.num_input_rows),
         Value::Double(s.input_rows_per_second),
         Value::Double(s.processed_rows_per_second),
+        Value::Map(s.metrics.iter().map(|(name, figure)| (text(name), text(figure))).collect()),
         count(s.num_bad_rows),
     ])
 }

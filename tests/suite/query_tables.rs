@@ -105,6 +105,19 @@ fn state_is_a_table_of_keys_values_and_expiry() {
 }
 
 #[test]
+fn progress_tells_what_state_cost() {
+    let figures = "SELECT sum(o.customMetrics['numDroppedDuplicateRows']) AS again, \
+                   min(o.customMetrics['stateOnCurrentVersionSizeBytes']) > 0 AS size, \
+                   min(o.allUpdatesTimeMs) > 0 AS updates, min(o.allRemovalsTimeMs) >= 0 AS removals, min(o.commitTimeMs) >= 0 AS commit, \
+                   max(o.numStateStoreInstances - o.numShufflePartitions) AS more \
+                   FROM progress('q') LATERAL VIEW explode(stateOperators) t AS o";
+    let row = |again: Option<i32>| json!([{"again": again, "size": true, "updates": true, "removals": true, "commit": true, "more": 0}]);
+    assert_eq!(started("FROM STREAM e |> DEDUPLICATE ON (k)", figures), row(Some(3)));
+    let session = format!("SELECT session_window, k, count(*) AS n FROM {STREAM} GROUP BY session_window(ts, '4 seconds'), k");
+    assert_eq!(started(&session, figures), row(None));
+}
+
+#[test]
 fn duplicates_go_by_all_columns_or_some() {
     let rows = rows_after(
         "CREATE TABLE t AS SELECT * FROM VALUES (1, 'x'), (1, 'y'), (2, 'x'), (1, 'x') AS t(a, b); FROM t |> DEDUPLICATE |> ORDER BY a, b;",

@@ -161,6 +161,10 @@ pub(crate) const GROUPINGS: &[&str] = &[
     "SELECT DISTINCT k, n % 4 FROM STREAM a",
     "SELECT k, count(*), grouping_id() FROM STREAM a GROUP BY ROLLUP(k)",
     "SELECT k, count(*) AS n FROM (SELECT k FROM STREAM a UNION ALL SELECT k FROM STREAM b) GROUP BY k HAVING count(*) > 2",
+    "SELECT CASE k WHEN 1 THEN double('NaN') WHEN 2 THEN -0.0D WHEN 3 THEN 0.0D END AS d, count(*), sum(n) FROM STREAM a GROUP BY 1",
+    "SELECT array(k, n % 2) AS l, struct(k, NULL AS x) AS s, count(*) FROM STREAM a GROUP BY 1, 2",
+    "SELECT count(*), sum(k) FROM (FROM STREAM a |> SELECT k, n % 3 AS m |> DEDUPLICATE)",
+    "SELECT window.start, k, count(*) FROM (FROM STREAM a |> SELECT k, ts |> DEDUPLICATE ON (k, ts)) GROUP BY window(ts, '10 seconds'), k",
 ];
 
 #[test]
@@ -187,6 +191,11 @@ pub(crate) const APPENDED: &[&str] = &[
     "SELECT a.k, a.n FROM {a} LEFT SEMI JOIN {b} ON a.k = b.k AND b.ts BETWEEN a.ts AND a.ts + INTERVAL 8 SECONDS",
     "SELECT window(w, '20 seconds').start AS s, sum(c) FROM (SELECT window AS w, k, count(*) AS c FROM {a} \
      GROUP BY window(ts, '10 seconds'), k) GROUP BY window(w, '20 seconds')",
+    "SELECT ts, k FROM (FROM {a} |> WHERE ts IS NOT NULL |> SELECT ts, k |> DEDUPLICATE)",
+    "SELECT window.start, k, count(*), sum(n) FROM (SELECT a.ts AS ts, a.k AS k, b.n AS n FROM {a} JOIN {b} ON a.k = b.k \
+     AND b.ts BETWEEN a.ts AND a.ts + INTERVAL 8 SECONDS) GROUP BY window(ts, '10 seconds'), k",
+    "SELECT window.start, k, count(*), count(n) FROM (SELECT a.ts AS ts, a.k AS k, b.n AS n FROM {a} LEFT JOIN {b} ON a.k = b.k \
+     AND b.ts BETWEEN a.ts AND a.ts + INTERVAL 8 SECONDS) GROUP BY window(ts, '10 seconds'), k",
 ];
 
 #[test]
@@ -207,6 +216,19 @@ fn what_append_gave_in_the_end_is_the_bounded_result() {
             assert_eq!(rows, expected, "{streaming} in pieces of {size}");
         }
     }
+}
+
+#[test]
+fn complete_mode_tells_of_its_windows() {
+    let sql = "SELECT window.start, count(*) FROM STREAM a WATERMARK ts DELAY OF INTERVAL 4 SECONDS GROUP BY window(ts, '10 seconds')";
+    let world = world(20);
+    let (spec, seen) = world.spec(sql, OutputMode::Complete, Trigger::AvailableNow, Arc::new(SystemClock::default())).unwrap();
+    let handle = start(spec).unwrap();
+    handle.wait(Some(DEADLINE)).expect("the query ends").unwrap();
+    let last = handle.snapshot().progress.back().cloned().expect("a batch");
+    let windows = &last.state_operators[0].open_windows;
+    assert_eq!(windows.len(), seen.lock().unwrap().last().expect("a batch").rows.len());
+    assert!(windows.iter().all(|w| w.groups == 1 && w.end - w.start == 10_000_000), "{windows:?}");
 }
 
 #[test]
@@ -244,7 +266,15 @@ impl Sink for Rewriting {
 
 #[test]
 fn a_static_side_follows_its_file_only_when_asked() {
-    for (options, later) in [(&[][..], "one"), (&[("refresh", "true")][..], "a later name")] {
+    let queries = [
+        "SELECT e.k, name FROM STREAM e LEFT JOIN (SELECT * FROM names WHERE k > 0) AS n ON e.k = n.k",
+        "SELECT e.k, name FROM STREAM e LEFT JOIN (SELECT * FROM names WHERE k = (SELECT min(k) FROM names)) AS n ON e.k = n.k",
+        "SELECT k, (SELECT min(name) FROM names WHERE k = 1) AS name FROM STREAM e",
+        "SELECT k, 'one' AS name FROM STREAM e WHERE (SELECT count(*) FROM names) = 1 \
+         UNION ALL SELECT k, 'a later name' FROM STREAM e WHERE 2 IN (SELECT k FROM names)",
+    ];
+    let options = [(&[][..], "one"), (&[("refresh", "true")][..], "a later name")];
+    for (sql, (options, later)) in queries.into_iter().flat_map(|sql| options.map(|o| (sql, o))) {
         let mut world = World::new();
         let events = world.files("e", "json", "k INT", true, &[]);
         for index in 0..2 {
@@ -252,13 +282,12 @@ fn a_static_side_follows_its_file_only_when_asked() {
         }
         let folder = world.files("names", "json", "k INT, name STRING", false, options);
         write_file(&folder, 0, "json", &[r#"{"k":1,"name":"one"}"#]);
-        let sql = "SELECT e.k, name FROM STREAM e LEFT JOIN (SELECT * FROM names WHERE k > 0) AS n ON e.k = n.k";
         let clock = Arc::new(SystemClock::default());
         let (mut spec, seen) = world.spec(sql, OutputMode::Append, Trigger::AvailableNow, clock).unwrap();
         spec.sink = Box::new(Rewriting { inner: spec.sink, folder });
         start(spec).unwrap().wait(Some(DEADLINE)).expect("the query ends").unwrap();
         let names: Vec<String> = seen.lock().unwrap().iter().flat_map(|b| b.rows.iter().map(|r| r[1].clone())).collect();
-        assert_eq!(names, ["one", later]);
+        assert_eq!(names, ["one", later], "{sql}");
     }
 }
 

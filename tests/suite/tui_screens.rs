@@ -158,6 +158,13 @@ fn every_panel() {
 }
 
 #[test]
+fn complete_mode_keeps_its_windows() {
+    let shown = screen(QuerySnapshot { mode: OutputMode::Complete, ..windowed() }, "4");
+    assert!(shown.contains("[ kept 18"), "{shown}");
+    assert!(!shown.contains("next window closes"), "{shown}");
+}
+
+#[test]
 fn every_size() {
     insta::assert_snapshot!("size_60_16", screen_at(running(), "", (60, 16)));
     insta::assert_snapshot!("size_100_30", screen_at(running(), "", (100, 30)));

@@ -5,7 +5,7 @@
 //! dropped, and counted, before they touch a group.
 
 use super::late::{LateNote, in_time};
-use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, run_each, waves};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Spent, Task, run_each, waves};
 use crate::checkpoint::{Block, Changes};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, flag_series};
@@ -43,7 +43,7 @@ pub struct Preparation {
     pub aggregates: Vec<(Aggregate, Vec<Bound>, Option<Bound>)>,
     /// The key that is event time: its index, and whether it is a window rather than a timestamp.
     pub event_time: Option<(usize, bool)>,
-    /// How long the windows are, in microseconds; `None` where groups close by no window.
+    /// How long the windows are, in microseconds; `None` where groups have none with event time.
     pub window_size: Option<i64>,
     /// What is kept of late rows; `None` where none is dropped.
     pub late: Option<LateNote>,
@@ -129,6 +129,7 @@ pub struct AggregateOperator {
     closes: bool,
     bounded: bool,
     dropped: u64,
+    spent: Spent,
     /// Of the last batch.
     resources: Option<Resources>,
     schema: Vec<String>,
@@ -160,6 +161,7 @@ impl AggregateOperator {
             closes,
             bounded,
             dropped: 0,
+            spent: Spent::default(),
             resources: None,
             schema: Vec::new(),
         })
@@ -210,19 +212,25 @@ impl Operator for AggregateOperator {
     fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
         let (partitions, dropped, rows) = (self.table.partitions(), AtomicU64::new(0), AtomicU64::new(0));
         self.table.check()?;
+        let mut spent = Spent::default();
         self.table.begin();
         for wave in waves(inputs.remove(0), context) {
             let prepared = run_each(wave, context, |frame| {
                 rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
                 self.preparation.prepare(frame, partitions, context, &dropped)
             })?;
+            let start = context.clock.ticks();
             self.table.update(&prepared, context.resources.pool())?;
+            spent.updates += context.clock.ticks() - start;
         }
         self.dropped = dropped.into_inner();
         self.resources = Some(context.resources.clone());
         if let (true, Some(until)) = (self.closes, context.evict) {
+            let start = context.clock.ticks();
             self.table.close(until)?;
+            spent.removals = context.clock.ticks() - start;
         }
+        self.spent = spent;
         let parts = self.table.emit(self.emit, context.resources.pool())?;
         let frames = parts.into_iter().map(|(columns, rows)| Frame::new(self.ids.clone(), columns, rows)).collect();
         Ok(Flow { frames, rows_in: rows.into_inner() })
@@ -239,7 +247,7 @@ impl Operator for AggregateOperator {
     fn spill_to(&mut self, tier: Tier) {
         let aggregates: Vec<&Aggregate> = self.preparation.aggregates.iter().map(|(a, _, _)| a).collect();
         let of_keys = |(index, window): (usize, bool)| -> ExpiryOf { Box::new(move |keys: &[Series]| expiry(&keys[index], window)) };
-        self.table.spill_to(tier, &self.preparation.kind, &aggregates, self.preparation.event_time.map(of_keys));
+        self.table.spill_to(tier, &self.preparation.kind, &aggregates, self.preparation.event_time.filter(|_| self.closes).map(of_keys));
     }
 
     fn kept(&self, limit: usize) -> Result<Vec<KeptRows>, EngineError> {
@@ -261,7 +269,7 @@ impl Operator for AggregateOperator {
         if self.bounded {
             return None;
         }
-        let mut progress = self.table.stats().progress(AGGREGATE, self.dropped);
+        let mut progress = self.spent.on(self.table.stats().progress(AGGREGATE, self.dropped));
         if let Some(size) = self.preparation.window_size {
             let window = |(end, groups): (i64, u64)| WindowGroups { start: end.saturating_sub(size), end, groups };
             [progress.open_windows, progress.closed_windows] = self.table.windows(WINDOWS).map(|all| all.into_iter().map(window).collect());

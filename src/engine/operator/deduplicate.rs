@@ -5,7 +5,7 @@
 
 use super::aggregate::names;
 use super::late::{EventTime, LateNote, in_time};
-use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, run_each};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Spent, Task, run_each, waves};
 use crate::checkpoint::{Block, Changes};
 use crate::engine::eval::Bound;
 use crate::engine::eval::access::{self, Cells, flag_series};
@@ -82,6 +82,9 @@ pub struct Deduplicate {
     names: Arc<[(String, DataType)]>,
     bounded: bool,
     dropped: u64,
+    /// Rows of the last batch whose key had been seen.
+    repeated: u64,
+    spent: Spent,
 }
 
 impl Deduplicate {
@@ -92,7 +95,7 @@ impl Deduplicate {
     /// A defect in the keys.
     pub fn new(keys: DuplicateKeys, columns: &[Column], partitions: usize, bounded: bool) -> Result<Deduplicate, EngineError> {
         let table = StateTable::new(&keys.kind, &[], partitions, keys.expiry.is_some(), !bounded)?;
-        Ok(Deduplicate { keys, table, names: names(columns), bounded, dropped: 0 })
+        Ok(Deduplicate { keys, table, names: names(columns), bounded, dropped: 0, repeated: 0, spent: Spent::default() })
     }
 }
 
@@ -131,21 +134,31 @@ impl Operator for Deduplicate {
 
     fn step(&mut self, mut inputs: Vec<Vec<Task>>, context: &BatchContext) -> Result<Flow, EngineError> {
         let (partitions, dropped, rows) = (self.table.partitions(), AtomicU64::new(0), AtomicU64::new(0));
-        let prepared = run_each(inputs.remove(0), context, |frame| {
-            rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
-            self.keys.prepare(frame, partitions, context, &dropped)
-        })?;
-        self.dropped = dropped.into_inner();
+        let (mut frames, mut spent, mut repeated) = (Vec::new(), Spent::default(), 0);
         self.table.check()?;
         self.table.begin();
-        let mut frames: Vec<Frame> = Vec::with_capacity(prepared.len());
-        for (frame, prepared) in &prepared {
-            let fresh = self.table.upsert_new(prepared)?;
-            frames.push(frame.take(&IdxCa::from_vec("".into(), fresh))?);
+        for wave in waves(inputs.remove(0), context) {
+            let prepared = run_each(wave, context, |frame| {
+                rows.fetch_add(frame.rows() as u64, Ordering::Relaxed);
+                self.keys.prepare(frame, partitions, context, &dropped)
+            })?;
+            let start = context.clock.ticks();
+            let batches: Vec<&Prepared> = prepared.iter().map(|(_, p)| p).collect();
+            let fresh = self.table.upsert_new(&batches, context.resources.pool())?;
+            spent.updates += context.clock.ticks() - start;
+            for ((frame, _), fresh) in prepared.iter().zip(fresh) {
+                repeated += (frame.rows() - fresh.len()) as u64;
+                frames.push(frame.take(&IdxCa::from_vec("".into(), fresh))?);
+            }
         }
+        self.dropped = dropped.into_inner();
+        self.repeated = repeated;
         if let (true, Some(until)) = (self.keys.expiry.is_some(), context.evict) {
+            let start = context.clock.ticks();
             self.table.close(until)?;
+            spent.removals = context.clock.ticks() - start;
         }
+        self.spent = spent;
         Ok(Flow { frames, rows_in: rows.into_inner() })
     }
 
@@ -177,6 +190,11 @@ impl Operator for Deduplicate {
     }
 
     fn state(&self) -> Option<StateOperatorProgress> {
-        (!self.bounded).then(|| self.table.stats().progress(self.keys.operator(), self.dropped))
+        if self.bounded {
+            return None;
+        }
+        let mut progress = self.table.stats().progress(self.keys.operator(), self.dropped);
+        progress.repeated = Some(self.repeated);
+        Some(self.spent.on(progress))
     }
 }

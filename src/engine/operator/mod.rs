@@ -116,6 +116,23 @@ pub trait Operator: Send {
     }
 }
 
+/// How long an operator's state took in a batch, on the duration clock (nanoseconds).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// Taking rows in.
+    pub updates: u64,
+    /// Letting go of rows.
+    pub removals: u64,
+}
+
+impl Spent {
+    /// The figures with these times in them.
+    pub fn on(self, progress: StateOperatorProgress) -> StateOperatorProgress {
+        let millis = |ticks: u64| ticks as f64 / 1e6;
+        StateOperatorProgress { all_updates_time_ms: millis(self.updates), all_removals_time_ms: millis(self.removals), ..progress }
+    }
+}
+
 /// Rows of state, for people to look at.
 pub struct KeptRows {
     /// The operator's name, as progress has it.

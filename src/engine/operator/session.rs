@@ -3,7 +3,7 @@
 use super::aggregate::{arguments, names};
 use super::late::{LateNote, in_time};
 use super::time_window::only;
-use super::{BatchContext, Flow, Kept, KeptRows, Operator, Step, Task, run_each};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Spent, Step, Task, run_each};
 use crate::checkpoint::{Block, Changes};
 use crate::engine::columns::struct_series;
 use crate::engine::eval::Bound;
@@ -122,6 +122,7 @@ pub struct SessionOperator {
     closes: bool,
     bounded: bool,
     dropped: u64,
+    spent: Spent,
     schema: Vec<String>,
 }
 
@@ -142,7 +143,18 @@ impl SessionOperator {
         let aggregates: Vec<&Aggregate> = keys.aggregates.iter().map(|(a, _, _)| a).collect();
         let table = SessionTable::new(&keys.kind, &aggregates, partitions, closes)?;
         let ids = columns.iter().map(|c| c.id).collect();
-        Ok(SessionOperator { keys, table, ids, names: names(columns), emit, closes, bounded, dropped: 0, schema: Vec::new() })
+        Ok(SessionOperator {
+            keys,
+            table,
+            ids,
+            names: names(columns),
+            emit,
+            closes,
+            bounded,
+            dropped: 0,
+            spent: Spent::default(),
+            schema: Vec::new(),
+        })
     }
 
     /// With the lines that say what its state is made of.
@@ -199,7 +211,9 @@ impl Operator for SessionOperator {
             self.keys.prepare(frame, partitions, context, &dropped)
         })?;
         self.dropped = dropped.into_inner();
-        let parts = self.table.step(&prepared, context.evict, self.emit, context.resources.pool())?;
+        let parts = self.table.step(&prepared, context.evict, self.emit, context.resources.pool(), &*context.clock)?;
+        let [updates, removals] = self.table.spent();
+        self.spent = Spent { updates, removals };
         let frames = parts.into_iter().map(|part| self.frame(part)).collect::<Result<_, _>>()?;
         Ok(Flow { frames, rows_in: rows.into_inner() })
     }
@@ -231,6 +245,6 @@ impl Operator for SessionOperator {
     }
 
     fn state(&self) -> Option<StateOperatorProgress> {
-        (!self.bounded).then(|| self.table.stats().progress(SESSION, self.dropped))
+        (!self.bounded).then(|| self.spent.on(self.table.stats().progress(SESSION, self.dropped)))
     }
 }

@@ -20,11 +20,13 @@ use super::{Emit, TableStats};
 use crate::checkpoint::block::LOT;
 use crate::checkpoint::{Block, Changes};
 use crate::engine::EngineError;
+use crate::engine::clock::Clock;
 use crate::engine::eval::access::{self, number_series};
 use crate::engine::pool::Pool;
 use polars::prelude::{BooleanChunked, Series};
 use std::any::Any;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One frame's rows, ready to go into a table.
 pub struct SessionRows {
@@ -56,6 +58,7 @@ pub struct SessionOutput {
 
 /// A partitioned table of sessions.
 pub struct SessionTable {
+    spent: [u64; 2],
     partitions: Vec<Partition>,
     spilling: Option<Spilling>,
 }
@@ -141,7 +144,7 @@ impl SessionTable {
     pub fn new(kind: &KeyKind, aggregates: &[&Aggregate], partitions: usize, expires: bool) -> Result<SessionTable, EngineError> {
         let count = if *kind == KeyKind::Global { 1 } else { partitions };
         let partitions = (0..count).map(|_| Partition::new(kind, aggregates, expires)).collect::<Result<_, _>>()?;
-        Ok(SessionTable { partitions, spilling: None })
+        Ok(SessionTable { spent: [0; 2], partitions, spilling: None })
     }
 
     /// How many partitions rows are scattered over.
@@ -179,23 +182,35 @@ impl SessionTable {
         until: Option<i64>,
         emit: Emit,
         pool: &Pool,
+        clock: &dyn Clock,
     ) -> Result<Vec<SessionOutput>, EngineError> {
+        let (updates, removals) = (AtomicU64::new(0), AtomicU64::new(0));
         let rows: usize = batches.iter().map(|b| b.keys.len()).sum();
         let work = |(index, partition): (usize, &mut Partition)| {
+            let start = clock.ticks();
             partition.update(index, batches)?;
+            let updated = clock.ticks();
             partition.close(until)?;
+            updates.fetch_add(updated - start, Ordering::Relaxed);
+            removals.fetch_add(clock.ticks() - updated, Ordering::Relaxed);
             partition.emit(emit)
         };
         let items: Vec<_> = self.partitions.iter_mut().enumerate().collect();
         // Handing work over costs tens of microseconds: more than a small batch takes.
         let parts = if rows < 4096 { items.into_iter().map(work).collect() } else { pool.map(items, work) };
         let mut parts = parts.into_iter().collect::<Result<Vec<_>, EngineError>>()?;
+        self.spent = [updates.into_inner(), removals.into_inner()];
         if emit != Emit::Closed {
             for partition in &self.partitions {
                 parts.extend(self.output_cold(partition, usize::MAX)?);
             }
         }
         Ok(parts)
+    }
+
+    /// What taking in the last batch and letting go took in all partitions together, on the duration clock.
+    pub fn spent(&self) -> [u64; 2] {
+        self.spent
     }
 
     /// The batch is done: closed sessions go for good.

@@ -229,7 +229,7 @@ impl StateTable {
         stats
     }
 
-    /// From now on, counts the groups of each window; the table's expiry is the end of a window.
+    /// From now on, counts the groups of each window; a row's expiry is the end of its window.
     pub fn count_windows(&mut self) {
         self.partitions.iter_mut().for_each(|p| p.windows = Some(WindowCounts::default()));
     }
@@ -269,15 +269,27 @@ impl StateTable {
         Ok(out)
     }
 
-    /// Rows whose group is new in this batch: of each batch of `batches`, by partition, as `update` saw them.
-    /// Used where only the first row of a group comes out.
-    pub fn upsert_new(&mut self, batch: &Prepared) -> Result<Vec<u32>, EngineError> {
-        let mut fresh = Vec::new();
-        for (partition, rows) in self.partitions.iter_mut().zip(&batch.scatter) {
-            fresh.extend(partition.upsert(batch, rows)?.1);
-        }
-        fresh.sort_unstable();
-        Ok(fresh)
+    /// The rows of each batch, in order, whose keys are new: a key counts once, where it stands first.
+    ///
+    /// # Errors
+    /// A defect: keys that do not fit the table.
+    pub fn upsert_new(&mut self, batches: &[&Prepared], pool: &Pool) -> Result<Vec<Vec<u32>>, EngineError> {
+        let rows: usize = batches.iter().map(|b| b.keys.len()).sum();
+        let work = |(index, partition): (usize, &mut Partition)| {
+            batches.iter().map(|b| Ok(partition.upsert(b, &b.scatter[index])?.1)).collect::<Result<Vec<_>, EngineError>>()
+        };
+        let items: Vec<_> = self.partitions.iter_mut().enumerate().collect();
+        let parts: Vec<Vec<Vec<u32>>> = if rows < SMALL {
+            items.into_iter().map(work).collect::<Result<_, _>>()?
+        } else {
+            pool.map(items, work).into_iter().collect::<Result<_, _>>()?
+        };
+        let of_batch = |at: usize| {
+            let mut fresh: Vec<u32> = parts.iter().flat_map(|p| &p[at]).copied().collect();
+            fresh.sort_unstable();
+            fresh
+        };
+        Ok((0..batches.len()).map(of_batch).collect())
     }
 
     /// What the batch at hand changes in a partition, closed groups included.
@@ -373,11 +385,15 @@ impl StateTable {
     /// A defect: keys that cannot be read back. The disk's, where groups went there.
     pub fn restored(&mut self, expiry: impl Fn(&[Series]) -> Result<Series, EngineError>) -> Result<(), EngineError> {
         for p in &mut self.partitions {
-            let Some(heap) = &mut p.expiry else { continue };
+            if p.expiry.is_none() && p.windows.is_none() {
+                continue;
+            }
             let slots: Vec<u32> = (0..p.stamps.len() as u32).filter(|slot| p.stamps[*slot as usize] != 0).collect();
             let times = expiry(&p.keys.columns(&slots)?)?;
             let times = access::numbers::<i64>(&times)?;
-            heap.extend(slots.iter().enumerate().filter_map(|(row, slot)| times.at(row).map(|t| (t, *slot))));
+            if let Some(heap) = &mut p.expiry {
+                heap.extend(slots.iter().enumerate().filter_map(|(row, slot)| times.at(row).map(|t| (t, *slot))));
+            }
             if let Some(windows) = &mut p.windows {
                 (0..slots.len()).filter_map(|row| times.at(row)).for_each(|end| windows.open(end));
             }
@@ -529,11 +545,13 @@ impl Partition {
         })?;
         self.live += first.len();
         self.recall(known, &mut first)?;
-        if let (true, Some(expiry)) = (self.expiry.is_some(), &batch.expiry) {
+        if let Some(expiry) = &batch.expiry {
             let times = access::numbers::<i64>(expiry)?;
-            self.fresh_times.extend(first.iter().map(|row| times.at(*row as usize)));
-            let new = self.fresh[known..].iter().zip(&first);
-            self.pending.extend(new.filter_map(|(slot, row)| times.at(*row as usize).map(|t| (t, *slot))));
+            if self.expiry.is_some() {
+                self.fresh_times.extend(first.iter().map(|row| times.at(*row as usize)));
+                let new = self.fresh[known..].iter().zip(&first);
+                self.pending.extend(new.filter_map(|(slot, row)| times.at(*row as usize).map(|t| (t, *slot))));
+            }
             if let Some(windows) = &mut self.windows {
                 first.iter().filter_map(|row| times.at(*row as usize)).for_each(|end| windows.open(end));
             }

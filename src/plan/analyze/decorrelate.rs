@@ -78,7 +78,7 @@ impl Analyzer<'_> {
             && let Some(value) = of_nothing(&above, aggregates)
         {
             let plan = LogicalPlan::Aggregate { input: Box::new(pulled.plan), keys, aggregates: aggregates.clone() };
-            return Ok(project(join_below(outer, plan, JoinKind::Left, on), vec![answer(value)]));
+            return Ok(project(join_below(outer, plan, JoinKind::Left, on, true), vec![answer(value)]));
         }
         let single = gives_one(&tied.plan);
         let Pushed { plan, columns, on } = self.push_all(&outer, tied.plan, tied.span)?;
@@ -124,7 +124,7 @@ impl Analyzer<'_> {
             && let Some((keys, on)) = self.tie_keys(&pulled, &targets)
         {
             let plan = LogicalPlan::Aggregate { input: Box::new(pulled.plan), keys, aggregates: vec![] };
-            return Ok(join_below(outer, project(plan, vec![flag]), JoinKind::Left, on));
+            return Ok(join_below(outer, project(plan, vec![flag]), JoinKind::Left, on, true));
         }
         let Pushed { plan, columns, on } = self.push_all(&outer, plan, tied.span)?;
         let plan = LogicalPlan::Aggregate { input: Box::new(plan), keys: keep(&columns), aggregates: vec![] };
@@ -487,23 +487,35 @@ pub(super) fn join(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, on: Ve
 
 /// `left JOIN right`, below the watermarks of `left` whose times `on` does not read: a sub-query in a condition is a part
 /// of the condition, and rows that a condition without the event time drops do not move the watermark.
-pub(super) fn join_below(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, on: Vec<Expr>) -> LogicalPlan {
+pub(super) fn join_below(left: LogicalPlan, right: LogicalPlan, kind: JoinKind, on: Vec<Expr>, tied: bool) -> LogicalPlan {
     let keeps_columns = matches!(kind, JoinKind::LeftSemi | JoinKind::LeftAnti);
+    let makes = |columns: &[Column]| on.iter().any(|e| columns.iter().any(|c| e.columns().contains(&c.id)));
+    let made_by = |aggregates: &[NamedAggregate]| aggregates.iter().map(|a| a.id).collect::<Ids>();
     match left {
         LogicalPlan::Watermark { input, column, delay } if !on.iter().any(|e| e.columns().contains(&column)) => {
-            LogicalPlan::Watermark { input: Box::new(join_below(*input, right, kind, on)), column, delay }
+            LogicalPlan::Watermark { input: Box::new(join_below(*input, right, kind, on, tied)), column, delay }
         }
         LogicalPlan::Filter { input, predicate } if input.is_streaming() => {
-            LogicalPlan::Filter { input: Box::new(join_below(*input, right, kind, on)), predicate }
+            LogicalPlan::Filter { input: Box::new(join_below(*input, right, kind, on, tied)), predicate }
         }
         LogicalPlan::Project { input, exprs } if input.is_streaming() && keeps_columns && !exprs.iter().any(|e| is_unmovable(&e.expr)) => {
             let on = on.into_iter().map(|e| substituted(e, &exprs)).collect();
-            LogicalPlan::Project { input: Box::new(join_below(*input, right, kind, on)), exprs }
+            LogicalPlan::Project { input: Box::new(join_below(*input, right, kind, on, tied)), exprs }
         }
-        LogicalPlan::Join { left, right: other, kind: above @ (JoinKind::Inner | JoinKind::Cross | JoinKind::Left), condition }
-            if left.is_streaming() && keeps_columns && on.iter().all(|e| !reads(e, &ids(&other))) =>
+        LogicalPlan::Generate { input, generator, outer, columns } if input.is_streaming() && keeps_columns && !makes(&columns) => {
+            LogicalPlan::Generate { input: Box::new(join_below(*input, right, kind, on, tied)), generator, outer, columns }
+        }
+        LogicalPlan::Aggregate { input, keys, aggregates }
+            if input.is_streaming() && keeps_columns && !keys.is_empty() && !on.iter().any(|e| reads(e, &made_by(&aggregates))) =>
         {
-            LogicalPlan::Join { left: Box::new(join_below(*left, right, kind, on)), right: other, kind: above, condition }
+            let on = on.into_iter().map(|e| substituted(e, &keys)).collect();
+            LogicalPlan::Aggregate { input: Box::new(join_below(*input, right, kind, on, tied)), keys, aggregates }
+        }
+        // As in Spark, one that is tied to the rows around it does not go below a join.
+        LogicalPlan::Join { left, right: other, kind: above @ (JoinKind::Inner | JoinKind::Cross | JoinKind::Left), condition }
+            if left.is_streaming() && keeps_columns && !tied && on.iter().all(|e| !reads(e, &ids(&other))) =>
+        {
+            LogicalPlan::Join { left: Box::new(join_below(*left, right, kind, on, tied)), right: other, kind: above, condition }
         }
         other => join(other, right, kind, on),
     }

@@ -261,6 +261,7 @@ impl Analyzer<'_> {
         let columns = right.columns();
         let untied = self.untie(&left, right, part.span)?;
         let mut on = untied.on;
+        let tied = !on.is_empty() || values.is_none();
         if let Some(values) = values {
             if values.len() != columns.len() {
                 return refuse(super::subquery::in_length(values.len(), columns.len()), part.span);
@@ -268,7 +269,7 @@ impl Analyzer<'_> {
             on.push(self.in_condition(values, &columns, negated, part.span)?);
         }
         let kind = if negated { JoinKind::LeftAnti } else { JoinKind::LeftSemi };
-        Ok((super::decorrelate::join_below(left, untied.plan, kind, on), scope))
+        Ok((super::decorrelate::join_below(left, untied.plan, kind, on, tied), scope))
     }
 }
 

@@ -5,7 +5,8 @@
 //! │ 10:00          10:10          10:20          10:30          10:40              │
 //! │ ├──────────────┼──────────────┼─────────W────┼────═══════●──┼────────────────  │
 //! │ [ closed 42   ][ closed 37   ][ open 18     ][ open 21     ]                   │
-//! │      x  x                                                     x late rows      │
+//! │      x  x                                                                      │
+//! │ W watermark · ═ last batch · ● newest event · x late rows                      │
 //! │ watermark 10:27:00 · newest event 10:37:00 · the next window closes when an    │
 //! │ event of 10:40:00 or later comes · 2 rows late (Enter shows them and why)      │
 //! │ batch 41: 10:33:12 – 10:37:00, on average 10:35:40                             │
@@ -24,7 +25,7 @@ use ratatui::text::Line;
 
 use super::{Titles, nothing_yet, render_lines};
 use crate::diagnostic::printable;
-use crate::progress::{BatchProgress, EventTime, QuerySnapshot, StateOperatorProgress, WindowGroups};
+use crate::progress::{BatchProgress, EventTime, OutputMode, QuerySnapshot, StateOperatorProgress, WindowGroups};
 use crate::tui::app::App;
 use crate::tui::format;
 use crate::tui::theme::Role;
@@ -61,7 +62,10 @@ struct Times {
 #[derive(Clone, Copy, Debug)]
 struct Shown {
     window: WindowGroups,
+    /// Still takes rows.
     open: bool,
+    /// What its box says beside the number of groups.
+    word: &'static str,
 }
 
 impl Times {
@@ -88,11 +92,14 @@ fn windows(snapshot: &QuerySnapshot) -> Vec<Shown> {
     let mut all: BTreeMap<(i64, i64), Shown> = BTreeMap::new();
     let closed = snapshot.progress.iter().flat_map(|b| &b.state_operators).flat_map(|o| &o.closed_windows);
     for window in closed {
-        let shown = all.entry((window.start, window.end)).or_insert(Shown { window: WindowGroups { groups: 0, ..*window }, open: false });
+        let empty = WindowGroups { groups: 0, ..*window };
+        let shown = all.entry((window.start, window.end)).or_insert(Shown { window: empty, open: false, word: "closed" });
         shown.window.groups += window.groups;
     }
+    // Complete mode keeps every window for good.
+    let word = if snapshot.mode == OutputMode::Complete { "kept" } else { "open" };
     for window in snapshot.progress.back().iter().flat_map(|b| &b.state_operators).flat_map(|o| &o.open_windows) {
-        all.insert((window.start, window.end), Shown { window: *window, open: true });
+        all.insert((window.start, window.end), Shown { window: *window, open: true, word });
     }
     all.into_values().collect()
 }
@@ -131,7 +138,7 @@ fn time_lines(app: &App, snapshot: &QuerySnapshot, times: &Times, width: usize) 
         if !times.late_at.is_empty() {
             lines.push(Line::styled(format!(" {}", axis.marks(&times.late_at)), theme.style(Role::Warning)));
         }
-        lines.push(Line::styled(" W watermark   ═ events of the last batch   ● newest event", dim));
+        lines.push(Line::styled(format!(" {}", axis.legend(times)), dim));
         lines.push(Line::default());
     }
     let clock = |at: i64| format::clock(at, zone);
@@ -148,7 +155,7 @@ fn time_lines(app: &App, snapshot: &QuerySnapshot, times: &Times, width: usize) 
         (_, Some((newest, _))) => format!("newest event {} · no watermark yet: it moves after a batch that brings events", clock(newest)),
         _ => "no event yet, so no watermark".to_owned(),
     }];
-    if let (Some(window), Some(delay)) = (times.next_to_close(), snapshot.delay) {
+    if let (Some(window), Some(delay)) = (times.next_to_close().filter(|_| snapshot.mode != OutputMode::Complete), snapshot.delay) {
         facts.push(format!("the next window closes when an event of {} or later comes", clock(window.end.saturating_add(delay))));
     }
     if let Some((batch, EventTime { max: Some(max), min: Some(min), avg, .. })) = &times.batch {
@@ -216,7 +223,7 @@ impl Axis {
     fn boxes(&self, windows: &[Shown]) -> Vec<String> {
         let mut lanes: Vec<(i64, Vec<char>)> = Vec::new();
         for shown in windows.iter().filter(|w| w.window.end > self.from && w.window.start < self.to) {
-            let Shown { window, open } = shown;
+            let Shown { window, word, .. } = shown;
             let lane = match lanes.iter().position(|(end, _)| *end <= window.start) {
                 Some(lane) => lane,
                 None if lanes.len() < LANES => {
@@ -231,7 +238,6 @@ impl Axis {
             let past = if window.end >= self.to { self.columns } else { self.column(window.end) };
             let width = past.saturating_sub(first);
             let groups = format::count(window.groups);
-            let word = if *open { "open" } else { "closed" };
             let inner = width.saturating_sub(2);
             let label = [format!(" {word} {groups} "), format!("{word} {groups}"), format!(" {groups} "), groups, String::new()];
             let label = label.into_iter().find(|l| l.chars().count() <= inner).unwrap_or_default();
@@ -255,10 +261,20 @@ impl Axis {
             let (column, mark) = if *at < self.from { (0, '‹') } else { (self.column(*at), 'x') };
             cells[column] = mark;
         }
-        let text: String = cells.into_iter().collect();
-        let text = text.trim_end();
-        let word = "   x late rows as they fell";
-        if text.chars().count() + word.len() <= self.columns { format!("{text}{word}") } else { text.to_owned() }
+        cells.into_iter().collect::<String>().trim_end().to_owned()
+    }
+
+    /// What the marks mean that stand on this axis.
+    fn legend(&self, times: &Times) -> String {
+        let on = |at: &i64| *at >= self.from;
+        let marks = [
+            (times.watermark > 0, "W watermark"),
+            (times.batch.is_some(), "═ last batch"),
+            (times.newest.is_some(), "● newest event"),
+            (times.late_at.iter().any(on), "x late rows"),
+            (!times.late_at.iter().all(on), "‹ late rows before"),
+        ];
+        marks.into_iter().filter(|(there, _)| *there).map(|(_, mark)| mark).collect::<Vec<_>>().join(" · ")
     }
 
     fn column(&self, at: i64) -> usize {

@@ -15,7 +15,7 @@ mod partition;
 use self::cold::Spilling;
 use self::partition::Partition;
 use super::late::{EventTime, LateNote, in_time};
-use super::{BatchContext, Flow, Kept, KeptRows, Operator, Task, waves};
+use super::{BatchContext, Flow, Kept, KeptRows, Operator, Spent, Task, waves};
 use crate::checkpoint::{Block, Changes};
 use crate::engine::columns::{null_series, repeated, series_of};
 use crate::engine::eval::Bound;
@@ -129,6 +129,7 @@ pub struct StreamJoin {
     kind: KeyKind,
     partitions: Vec<Partition>,
     dropped: u64,
+    spent: Spent,
     /// Of the last batch.
     resources: Option<Resources>,
     spilling: Option<Spilling>,
@@ -139,7 +140,7 @@ impl StreamJoin {
     pub fn new(shape: Shape, partitions: usize) -> StreamJoin {
         let kind = KeyKind::of(&shape.sides[0].keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
         let partitions = (0..partitions).map(|_| Partition::new(&kind, &shape)).collect();
-        StreamJoin { shape, kind, partitions, dropped: 0, resources: None, spilling: None }
+        StreamJoin { shape, kind, partitions, dropped: 0, spent: Spent::default(), resources: None, spilling: None }
     }
 
     /// Everything that needs no state: late rows go, keys are hashed.
@@ -237,6 +238,7 @@ impl Operator for StreamJoin {
             inputs.into_iter().enumerate().flat_map(|(side, t)| t.into_iter().map(move |t| (side, t))).collect();
         let pool = context.resources.pool();
         self.partitions.iter_mut().for_each(Partition::begin);
+        self.spent = Spent::default();
         let (mut frames, mut parts, mut rows_in, mut dropped) = (Vec::new(), Vec::new(), 0, 0);
         for wave in waves(tasks, context) {
             let prepare = |(side, task): (usize, Task)| {
@@ -251,12 +253,16 @@ impl Operator for StreamJoin {
             dropped += prepared.iter().map(|p| p.dropped).sum::<u64>();
             frames.extend(prepared.iter_mut().filter_map(|p| p.alone.take()));
             let shape = &self.shape;
+            let start = context.clock.ticks();
             parts.push(over(&mut self.partitions, rows, pool, |index, p| p.take_in_all(shape, index, &prepared, context))?);
+            self.spent.updates += context.clock.ticks() - start;
         }
         self.dropped = dropped;
         self.resources = Some(context.resources.clone());
         let shape = &self.shape;
+        let start = context.clock.ticks();
         parts.push(over(&mut self.partitions, rows_in, pool, |_, p| p.expire_all(shape, context))?);
+        self.spent.removals = context.clock.ticks() - start;
         // A partition's rows stand together, those that left last.
         for index in 0..self.partitions.len() {
             frames.extend(parts.iter_mut().flat_map(|p| std::mem::take(&mut p[index])));
@@ -322,6 +328,6 @@ impl Operator for StreamJoin {
             progress.num_rows_removed += figures.removed;
             progress.memory_used_bytes += figures.bytes;
         }
-        Some(progress)
+        Some(self.spent.on(progress))
     }
 }
