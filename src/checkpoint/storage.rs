@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 /// A file open for writing.
 pub trait DiskFile: Write + Send {
@@ -275,20 +276,44 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Result<Box<dyn Lock>, String>> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {
-                file.set_len(0)?;
-                file.write_all(owner.as_bytes())?;
-                Ok(Ok(Box::new(RealLock { file })))
+        for left in (0..DYING_LOOKS).rev() {
+            match file.try_lock() {
+                Ok(()) => {
+                    file.set_len(0)?;
+                    file.write_all(owner.as_bytes())?;
+                    return Ok(Ok(Box::new(RealLock { file })));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let holder = std::fs::read_to_string(path)?;
+                    if left == 0 || !is_dying(&holder) {
+                        return Ok(Err(holder));
+                    }
+                    std::thread::park_timeout(DYING_LOOK);
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
             }
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder)?;
-                Ok(Err(holder))
-            }
-            Err(TryLockError::Error(error)) => Err(error),
         }
+        Ok(Err(String::new()))
     }
+}
+
+/// A process that was killed in the midst of a sync holds its locks until the disk has answered: so often its end is
+/// looked for …
+const DYING_LOOKS: u32 = 2_000;
+/// … this far apart.
+const DYING_LOOK: Duration = Duration::from_millis(5);
+
+/// Whether the process that a lock file names (`process 7`) was killed, and only has not ended yet. Where the system
+/// does not tell, it was not.
+fn is_dying(holder: &str) -> bool {
+    let Some(process) = holder.strip_prefix("process ").and_then(|id| id.trim().parse::<u32>().ok()) else { return false };
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/status")) else { return Path::new("/proc/self/status").exists() };
+    status.lines().any(|line| match line.split_once(':') {
+        Some(("State", state)) => state.trim().starts_with(['Z', 'X']),
+        // SIGKILL is the ninth.
+        Some(("SigPnd" | "ShdPnd", mask)) => u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 0x100 != 0),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -308,6 +333,28 @@ mod tests {
         more.sync().unwrap();
         disk.truncate(&at.join("one"), 1).unwrap();
         assert_eq!(disk.read(&at.join("one")).unwrap(), b"2");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_a_killed_process_is_waited_for() {
+        assert!(!is_dying(&format!("process {}", std::process::id())));
+        assert!(!is_dying("somebody") && !is_dying("process x"));
+        assert!(is_dying("process 4294967294"), "nobody has that number");
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let name = format!("process {}", child.id());
+        assert!(!is_dying(&name));
+        child.kill().unwrap();
+        // Nobody has waited for it: it is dead and still has its number.
+        assert!((0..100_000).any(|_| is_dying(&name)));
+        child.wait().unwrap();
+        // Its lock goes with it, however late.
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, at) = (RealDisk, dir.path().join("lock"));
+        let held = disk.lock(&at, &name).unwrap().ok();
+        let other = std::thread::spawn(move || RealDisk.lock(&at, "process 1").unwrap().is_ok());
+        drop(held);
+        assert!(other.join().unwrap());
     }
 
     #[test]
