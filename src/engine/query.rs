@@ -361,7 +361,10 @@ impl Runner {
             keeper.checkpoint.abandon();
             return outcome;
         }
-        let finished = keeper.checkpoint.finish().map_err(EngineError::from);
+        let finished = keeper.finish().and_then(|ends| {
+            // All that is committed is durable now: files may go that no restart asks for any more.
+            self.inputs.iter_mut().zip(ends).filter_map(|(i, to)| Some((i, to?))).try_for_each(|(i, to)| i.source.durable(&to))
+        });
         outcome.and(finished)
     }
 

@@ -272,6 +272,13 @@ impl Keeper {
         outcome.map(|()| done)
     }
 
+    /// Ends as the query does; how far sources were read by then, where that was not durable before.
+    pub(super) fn finish(mut self) -> Result<Ends, EngineError> {
+        let ends = self.waiting.pop_back().map(|(_, ends)| ends);
+        self.checkpoint.finish()?;
+        Ok(ends.unwrap_or_default())
+    }
+
     /// A batch is committed; what is durable by now, if anything is anew.
     pub(super) fn committed(&mut self, batch: u64, ends: Ends) -> Option<Ends> {
         self.waiting.push_back((batch, ends));

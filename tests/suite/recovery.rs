@@ -412,6 +412,9 @@ fn files_are_cleaned_up_only_when_no_power_loss_can_bring_them_back() {
         removed += 20 - std::fs::read_dir(case.world.folder.path().join("a")).unwrap().count();
     }
     assert!(removed > 12 * 10, "{removed} files of {} are gone", 12 * 20);
+    let case = case_of(&sql, mode, 20, &[("cleanSource", "delete")]);
+    case.run(None).unwrap();
+    assert_eq!(std::fs::read_dir(case.world.folder.path().join("a")).unwrap().count(), 0, "at its end nothing waits any more");
 }
 
 #[test]
