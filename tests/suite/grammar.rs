@@ -144,9 +144,11 @@ fn every_rule_is_reachable_and_named_above_a_parser() {
     assert!(unreached.is_empty(), "{unreached:?}");
 
     let mut named = BTreeSet::new();
-    for entry in std::fs::read_dir(root().join("src/lang")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "rs") {
+    let mut folders = vec![root().join("src/lang")];
+    while let Some(path) = folders.pop() {
+        if path.is_dir() {
+            folders.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|e| e == "rs") {
             for line in std::fs::read_to_string(path).unwrap().lines().filter(|l| l.trim_start().starts_with("/// EBNF:")) {
                 named.extend(line.split('`').skip(1).step_by(2).map(str::to_string));
             }
