@@ -106,6 +106,10 @@ const QUERIES: &[&str] = &[
      ON a.k = b.k AND b.ts BETWEEN a.ts AND a.ts + INTERVAL 3 SECONDS {}",
 ];
 
+/// Settings under which everything that no batch is at work on is on disk.
+const SPILL: &str = "SET spark.sql.streaming.stateStore.providerClass = 'org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider';\n\
+     SET spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB = 0;\n";
+
 /// What the rows go into, with its partitions; `None` is standard output.
 const SINKS: &[Option<(&str, &str)>] = &[
     None,
@@ -144,6 +148,9 @@ fn killed_at_random_moments_it_writes_what_an_unbroken_run_writes() {
                 "SET spark.sql.streaming.checkpoint.sync = {sync};\nSET spark.sql.streaming.stateStore.minDeltasForSnapshot = 3;\n\
                  SET spark.sql.streaming.minBatchesToRetain = 5;\n"
             );
+            // Every other time around, what is killed has its state on disk.
+            let spills = !checkpoint.is_empty() && (rounds / QUERIES.len()) % 2 == 1;
+            let settings = if spills { format!("{settings}{SPILL}") } else { settings };
             let path = place.join(name);
             let rows = place.join(name).with_extension("rows");
             let (into, partitions) = sink.unwrap_or_default();

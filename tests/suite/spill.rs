@@ -157,10 +157,22 @@ fn many_groups_go_through_the_stores_files() {
 
 /// Runs over a checkpoint; the result by batch, and how many rows were on disk at most.
 fn restarted(world: &World, sql: &str, mode: OutputMode, dir: &Path, bytes: u64, crash: Option<CrashPoint>) -> (Vec<Seen>, u64) {
-    let (mut spec, seen) = world.spec(sql, mode, Trigger::AvailableNow, Arc::new(SystemClock::default())).unwrap();
-    spec.settings.spill = Some(SpillSettings { bytes, shared: true });
-    spec.checkpoint = Some(CheckpointSpec { dir: dir.to_path_buf(), options: Options { deltas: 2, ..Options::default() } });
-    let handle = start(spec).unwrap();
+    let begin = || {
+        let (mut spec, seen) = world.spec(sql, mode, Trigger::AvailableNow, Arc::new(SystemClock::default())).unwrap();
+        spec.settings.spill = Some(SpillSettings { bytes, shared: true });
+        spec.checkpoint = Some(CheckpointSpec { dir: dir.to_path_buf(), options: Options { deltas: 2, ..Options::default() } });
+        start(spec).map(|handle| (handle, seen))
+    };
+    // A program that another test starts has the lock of this process, too, until it is another program.
+    let mut begun = begin();
+    for _ in 0..1000 {
+        if begun.as_ref().err().is_none_or(|e| !e.to_string().contains("is in use")) {
+            break;
+        }
+        std::thread::yield_now();
+        begun = begin();
+    }
+    let (handle, seen) = begun.unwrap();
     crash.into_iter().for_each(|point| handle.crash(point));
     let outcome = handle.wait(Some(DEADLINE)).expect("the query ends");
     assert!(outcome.is_ok() || crash.is_some(), "{outcome:?}");

@@ -266,18 +266,21 @@ impl Cold {
         store.put(count, noted)?;
         self.rows += rows;
         self.keys += keys;
-        // Where most keys that the filter knows are gone it is filled anew. One that cannot be only says yes more often.
-        if self.filter.keys() > 4 * self.keys + (1 << 16)
-            && let Ok(filter) = self.noted()
-        {
+        // Where most keys that the filter knows are gone it is filled anew, and where it cannot grow any more, as one. A
+        // filter that cannot be only says yes more often.
+        let anew = if self.filter.keys() > 4 * self.keys + (1 << 16) {
+            Some(self.filter.emptied())
+        } else {
+            self.filter.is_full().then(|| self.filter.largest())
+        };
+        if let Some(Ok(filter)) = anew.map(|filter| self.noted(filter)) {
             self.filter = filter;
         }
         Ok(())
     }
 
-    /// A filter of the keys on disk.
-    fn noted(&self) -> Result<Filter, EngineError> {
-        let mut filter = self.filter.emptied();
+    /// A filter that knows the keys on disk.
+    fn noted(&self, mut filter: Filter) -> Result<Filter, EngineError> {
         self.each(|found| {
             filter.put(found.key());
             Ok(ControlFlow::Continue(()))

@@ -11,9 +11,9 @@ const FIRST: usize = 1 << 13;
 const BLOCK: usize = 8;
 /// Bits of a key.
 const BITS: u32 = 6;
-/// Words for that many keys: about ten bits a key.
+/// Words for that many keys: ten bits a key.
 const fn words(keys: usize) -> usize {
-    (keys * 10 / 64).next_power_of_two()
+    (keys * 10 / 64).next_multiple_of(BLOCK)
 }
 
 /// A set of keys that may say yes wrongly, in one of fifty cases, and never no.
@@ -33,9 +33,24 @@ impl Filter {
         Filter { most: (bytes / 8) as usize, ..Filter::default() }
     }
 
-    /// An empty one of the same size.
+    /// An empty one that may become as large.
     pub(super) fn emptied(&self) -> Filter {
         Filter { most: self.most, ..Filter::default() }
+    }
+
+    /// An empty one that is as large as it may be, for more keys than there is room for.
+    pub(super) fn largest(&self) -> Filter {
+        Filter { layers: vec![vec![0; self.most / BLOCK * BLOCK]], ..self.emptied() }
+    }
+
+    /// Whether it has more keys than the filters that it could grow by have room for.
+    pub(super) fn is_full(&self) -> bool {
+        self.layers.len() > 1 && self.last > self.room()
+    }
+
+    /// Keys that the last filter has room for.
+    fn room(&self) -> usize {
+        self.layers.len().checked_sub(1).map_or(0, |at| FIRST << at)
     }
 
     /// Whether it knows anything.
@@ -59,9 +74,8 @@ impl Filter {
         if !self.knows() || self.holds(hash) {
             return;
         }
-        let room = self.layers.len().checked_sub(1).map_or(0, |at| FIRST << at);
         let next = words(FIRST << self.layers.len());
-        if self.last >= room && (self.layers.is_empty() || self.bytes() / 8 + next <= self.most) {
+        if self.last >= self.room() && (self.layers.is_empty() || self.bytes() / 8 + next <= self.most) {
             self.layers.push(vec![0; next]);
             self.last = 0;
         }
@@ -86,8 +100,9 @@ impl Filter {
 }
 
 fn block(layer: &[u64], hash: u64) -> usize {
-    let blocks = layer.len() / BLOCK;
-    ((hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & (blocks - 1)) * BLOCK
+    // Any number of blocks: the upper half of the product is below it.
+    let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    ((mixed * (layer.len() / BLOCK) as u64) >> 32) as usize * BLOCK
 }
 
 /// Words of the block, with the bit in each.
@@ -104,7 +119,7 @@ mod tests {
 
     #[test]
     fn knows_every_key_and_few_others() {
-        for bytes in [0, 1 << 14, 1 << 30] {
+        for bytes in [0, 1 << 14, 1 << 17, 1 << 30] {
             let mut filter = Filter::new(bytes);
             for n in 0..200_000u64 {
                 filter.put(&n.to_be_bytes());
@@ -112,9 +127,16 @@ mod tests {
             }
             assert!((0..200_000u64).all(|n| filter.may_have(&n.to_be_bytes())));
             assert!(filter.bytes() as u64 <= bytes, "{} of {bytes}", filter.bytes());
+            assert_eq!(filter.is_full(), bytes == 1 << 17);
             let wrong = (200_000..300_000u64).filter(|n| filter.may_have(&n.to_be_bytes())).count();
             assert!(bytes < 1 << 20 || wrong < 6_000, "{wrong} of 100,000 with {bytes} bytes");
             assert!(bytes > 0 || wrong == 100_000);
+            let mut largest = Filter::new(150_000).largest();
+            (0..200_000u64).for_each(|n| largest.put(&n.to_be_bytes()));
+            assert!((0..200_000u64).all(|n| largest.may_have(&n.to_be_bytes())) && !largest.is_full());
+            assert!(largest.bytes() <= 150_000);
+            let wrong = (200_000..300_000u64).filter(|n| largest.may_have(&n.to_be_bytes())).count();
+            assert!(wrong < 15_000, "{wrong} of 100,000 with six bits a key");
         }
     }
 }

@@ -165,6 +165,7 @@ impl Store {
         if size >= self.buffer {
             self.shared.tree.rotate_memtable();
             self.shared.ask();
+            self.wait();
         }
     }
 
