@@ -429,6 +429,9 @@ mod tests {
         let mut last = batch(vec![]);
         last.state_operators = vec![StateOperatorProgress { num_rows_dropped_by_watermark: 120, ..StateOperatorProgress::default() }];
         let why = why(&facts(&QueryState::WaitingForData, &[], Some(&last)));
-        assert_eq!(why.sentence, "all 120 rows of batch 0 came too late: the watermark had passed them");
+        assert_eq!(
+            why.sentence,
+            "all 120 rows of batch 0 came too late: the watermark had passed them; late_rows('…') has them with their times"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A frame is *snapshot → draw → one event*. The dashboard reads [`QuerySnapshot`] values and nothing else of the
 //! engine; what a key asks for comes back as an [`Effect`], which the caller performs. All state is in [`App`],
-//! all of its changes in [`update`], all drawing in [`draw`].
+//! all of its changes in [`fn@update`], all drawing in [`draw`].
 
 mod app;
 mod event;
