@@ -135,10 +135,12 @@ impl Background {
         report.error.take().map_or(Ok(()), Err)
     }
 
-    pub(super) fn finish(mut self) -> Result<(), CheckpointError> {
+    /// Finishes what is under way, and tells the last batch that is durable: a failure before may have been told already.
+    pub(super) fn finish(mut self) -> Result<Option<u64>, CheckpointError> {
         self.shared.report().finishing = true;
         self.join();
-        self.check()
+        self.check()?;
+        Ok(self.durable())
     }
 
     pub(super) fn abandon(mut self) {

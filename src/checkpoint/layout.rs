@@ -380,15 +380,12 @@ impl Checkpoint {
         }
     }
 
-    /// Ends as the query does: what is under way in the background is finished.
+    /// Ends as the query does: what is under way in the background is finished. The last durable batch of this run.
     ///
     /// # Errors
-    /// What failed there.
-    pub fn finish(mut self) -> Result<(), CheckpointError> {
-        match self.background.take() {
-            Some(background) => background.finish(),
-            None => Ok(()),
-        }
+    /// What failed there and was not told before.
+    pub fn finish(mut self) -> Result<Option<u64>, CheckpointError> {
+        self.background.take().map_or(Ok(None), Background::finish)
     }
 
     /// Ends as a kill would: nothing more is written.

@@ -272,11 +272,11 @@ impl Keeper {
         outcome.map(|()| done)
     }
 
-    /// Ends as the query does; how far sources were read by then, where that was not durable before.
-    pub(super) fn finish(mut self) -> Result<Ends, EngineError> {
-        let ends = self.waiting.pop_back().map(|(_, ends)| ends);
-        self.checkpoint.finish()?;
-        Ok(ends.unwrap_or_default())
+    /// Ends as the query does; how far sources were read by the last batch that is durable, where that was not known before.
+    pub(super) fn finish(self) -> Result<Ends, EngineError> {
+        let durable = self.checkpoint.finish()?;
+        let last = self.waiting.into_iter().rfind(|(batch, _)| durable.is_some_and(|durable| *batch <= durable));
+        Ok(last.map(|(_, ends)| ends).unwrap_or_default())
     }
 
     /// A batch is committed; what is durable by now, if anything is anew.
