@@ -388,6 +388,7 @@ impl Shared {
         let now = self.clock.now_micros();
         let (fixed, moving) = (&self.fixed, self.moving());
         let facts = why::Facts {
+            name: &fixed.name,
             state: &moving.state,
             mode: fixed.mode,
             trigger: fixed.trigger,

@@ -6,6 +6,8 @@ use super::{BatchProgress, Connection, Mood, OutputMode, QueryState, SourceStatu
 /// What is known at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
+    /// The query's name; empty when it has none.
+    pub name: &'a str,
     pub state: &'a QueryState,
     pub mode: OutputMode,
     pub trigger: Trigger,
@@ -54,7 +56,7 @@ pub fn why(facts: &Facts<'_>) -> Why {
         let sentence = format!("waits for data; batch {} gave {}", newest.batch_id, rows(newest.sink.num_output_rows));
         let sentence = replayed(facts).map_or(sentence.clone(), |replayed| format!("{replayed}; {sentence}"));
         return match facts.sources.iter().find(|s| s.bad_rows + s.oversized_rows > 0) {
-            Some(source) => say(Mood::Warning, format!("{sentence}; {}", undecodable(source))),
+            Some(source) => say(Mood::Warning, format!("{sentence}; {}", undecodable(source, facts))),
             None => say(Mood::Good, sentence),
         };
     }
@@ -128,7 +130,7 @@ fn unreachable(source: &SourceStatus) -> Option<String> {
 
 fn nothing_yet(facts: &Facts<'_>) -> Why {
     if let Some(source) = facts.sources.iter().find(|s| s.bad_rows + s.oversized_rows > 0) {
-        return say(Mood::Warning, undecodable(source));
+        return say(Mood::Warning, undecodable(source, facts));
     }
     match facts.state {
         QueryState::Starting => say(Mood::Waiting, "starting"),
@@ -154,7 +156,7 @@ fn waits_for_trigger(facts: &Facts<'_>) -> String {
     }
 }
 
-fn undecodable(source: &SourceStatus) -> String {
+fn undecodable(source: &SourceStatus, facts: &Facts<'_>) -> String {
     let mut text = match (source.bad_rows, source.oversized_rows) {
         (bad, 0) => format!("{bad} of {} lines of {} did not decode", source.received_rows.max(bad), source.stream),
         (0, long) => format!(
@@ -167,14 +169,16 @@ fn undecodable(source: &SourceStatus) -> String {
     if let Some(sample) = &source.sample {
         text.push_str(&format!("; one of them: {sample}"));
     }
-    text.push_str("; bad_rows('…') has them with the reason");
+    if !facts.name.is_empty() {
+        text.push_str(&format!("; bad_rows('{}') has them with the reason", facts.name));
+    }
     text
 }
 
 /// Why the newest batch gave no row; `last` is the last one that took any in.
 fn empty(facts: &Facts<'_>, newest: &BatchProgress, last: &BatchProgress) -> Option<Why> {
     if let Some(source) = facts.sources.iter().find(|s| s.received_rows > 0 && s.bad_rows >= s.received_rows) {
-        return Some(say(Mood::Warning, undecodable(source)));
+        return Some(say(Mood::Warning, undecodable(source, facts)));
     }
     if let Some(filter) = last.operators.iter().find(|o| o.name == "filter" && o.rows_in > 0 && o.rows_out == 0) {
         return Some(say(Mood::Warning, format!("no row passed the filter: 0 of {} in batch {}", rows(filter.rows_in), last.batch_id)));
@@ -287,6 +291,7 @@ mod tests {
 
     fn facts<'a>(state: &'a QueryState, sources: &'a [SourceStatus], last: Option<&'a BatchProgress>) -> Facts<'a> {
         Facts {
+            name: "q",
             state,
             mode: OutputMode::Append,
             trigger: Trigger::Default,
@@ -422,6 +427,24 @@ mod tests {
         assert!(why(&facts).sentence.ends_with(end), "{}", why(&facts).sentence);
         facts.trigger = Trigger::ProcessingTime(10_000_000);
         assert!(!why(&facts).sentence.contains("on disk"), "{}", why(&facts).sentence);
+    }
+
+    #[test]
+    fn lines_that_do_not_decode_are_told_with_where_to_look() {
+        let source = SourceStatus {
+            stream: "events".into(),
+            received_rows: 4,
+            bad_rows: 4,
+            sample: Some("nonsense".into()),
+            connection: Connection::Connected,
+            ..SourceStatus::default()
+        };
+        let sources = [source];
+        let last = BatchProgress { num_input_rows: 4, ..BatchProgress::default() };
+        let named = facts(&QueryState::WaitingForData, &sources, Some(&last));
+        let told = "4 of 4 lines of events did not decode; one of them: nonsense";
+        assert!(why(&named).sentence.ends_with(&format!("{told}; bad_rows('q') has them with the reason")), "{}", why(&named).sentence);
+        assert!(why(&Facts { name: "", ..named }).sentence.ends_with(told));
     }
 
     #[test]
