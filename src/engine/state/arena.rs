@@ -129,6 +129,12 @@ impl<const N: usize> Arena<N> {
         }
     }
 
+    /// A byte of a slot's cell, read to have the cell near.
+    #[inline]
+    pub(super) fn look(&self, slot: u32) -> u8 {
+        self.cells.get(slot as usize).map_or(0, |cell| cell.0[N - 1])
+    }
+
     /// Whether that is the value of a slot.
     #[inline]
     pub(super) fn is(&self, slot: u32, wanted: &Wanted<'_, N>) -> bool {

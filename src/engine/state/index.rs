@@ -47,6 +47,12 @@ impl HashIndex {
         self.tables[self.table(hash)].find(spread(hash), |e| e.hash == hash && is(e.slot)).map(|e| e.slot)
     }
 
+    /// A slot under that hash: nearly always that of its key, where it is there.
+    #[inline]
+    pub(super) fn probable(&self, hash: u32) -> Option<u32> {
+        self.tables[self.table(hash)].find(spread(hash), |e| e.hash == hash).map(|e| e.slot)
+    }
+
     /// The slot under that hash for which `is` holds; else the one that `make` gives, which is then new.
     #[inline]
     pub(super) fn upsert(&mut self, hash: u32, mut is: impl FnMut(u32) -> bool, make: impl FnOnce() -> u32) -> (u32, bool) {

@@ -185,6 +185,21 @@ impl Keys {
         store + self.index.bytes() + self.free.capacity() * 4
     }
 
+    /// Reads what `upsert` will look at for those rows; `slots` becomes the slots that they probably have. Here the
+    /// processor waits for many places of a big table at once, there for one after the other.
+    pub fn approach(&self, batch: &KeyBatch, rows: &[u32], slots: &mut Vec<u32>) {
+        slots.clear();
+        let (KeyBatch::Integer { hashes, .. } | KeyBatch::Text { hashes, .. } | KeyBatch::Rows { hashes, .. }) = batch else { return };
+        slots.extend(rows.iter().filter_map(|row| self.index.probable(hashes[*row as usize])));
+        let seen = match &self.store {
+            Store::Global => 0,
+            Store::Integers(keys) => slots.iter().fold(0, |all, s| all ^ keys.get(*s as usize).copied().unwrap_or(0)),
+            Store::Bytes(arena) => slots.iter().fold(0, |all, s| all ^ i64::from(arena.look(*s))),
+            Store::Wide(arena) => slots.iter().fold(0, |all, s| all ^ i64::from(arena.look(*s))),
+        };
+        std::hint::black_box(seen);
+    }
+
     /// The slot of each of `rows`' keys; `visit` learns of each row's slot in turn and whether it is new.
     pub fn upsert(&mut self, batch: &KeyBatch, rows: &[u32], mut visit: impl FnMut(u32, u32, bool)) -> Result<(), EngineError> {
         match batch {
@@ -440,4 +455,47 @@ fn next_slot(free: &mut Vec<u32>, slots: &mut u32) -> u32 {
         *slots += 1;
         *slots - 1
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::columns::series_of;
+    use crate::types::Value;
+
+    #[test]
+    fn every_form_of_keys_finds_again_what_it_took_in() {
+        let number = |n: i64| Value::Int(n * 1_000_003);
+        let text = |n: i64| Value::String(if n % 3 == 0 { format!("k{n}") } else { format!("a key that lies in a buffer {n}") });
+        type Make<'a> = &'a dyn Fn(i64) -> Value;
+        let forms: [(&[DataType], &[Make<'_>]); 4] = [
+            (&[DataType::BigInt], &[&number]),
+            (&[DataType::String], &[&text]),
+            (&[DataType::Int, DataType::String], &[&|n| Value::Int(n % 7), &text]),
+            (&[DataType::Timestamp, DataType::BigInt], &[&number, &|n| Value::Int(-n)]),
+        ];
+        for (types, make) in forms {
+            let kind = KeyKind::of(types);
+            let batch = |range: std::ops::Range<i64>| {
+                let column = |(make, data_type): (&Make<'_>, &DataType)| {
+                    let values: Vec<Value> = std::iter::once(Value::Null).chain(range.clone().map(make)).collect();
+                    series_of(&values, data_type)
+                };
+                let columns: Vec<Series> = make.iter().zip(types).map(column).collect();
+                kind.batch(&columns, columns[0].len()).unwrap()
+            };
+            let (mut keys, mut first, mut again, mut near) = (Keys::new(kind.clone()), Vec::new(), Vec::new(), Vec::new());
+            let rows: Vec<u32> = (0..=5000).collect();
+            keys.upsert(&batch(0..5000), &rows, |_, slot, new| first.push((slot, new))).unwrap();
+            assert!(first.iter().all(|(_, new)| *new), "{types:?}");
+            keys.upsert(&batch(0..5000), &rows, |_, slot, new| again.push((slot, new))).unwrap();
+            assert!(again.iter().zip(&first).all(|(a, b)| a.0 == b.0 && !a.1), "{types:?}");
+            // A hash or two may be shared, and NULL may stand apart.
+            keys.approach(&batch(0..5000), &rows, &mut near);
+            let slots: std::collections::HashSet<u32> = near.into_iter().collect();
+            assert!(slots.len() > 4990, "{types:?}: {}", slots.len());
+            let found = keys.find_all(&batch(4000..9000)).unwrap();
+            assert_eq!(found.iter().flatten().count(), 1001, "{types:?}");
+        }
+    }
 }

@@ -32,6 +32,12 @@ impl<T> Slots<T> {
         self.values.capacity() * size_of::<T>()
     }
 
+    /// The value of a slot, if there is such a slot.
+    #[inline]
+    pub fn get(&self, slot: usize) -> Option<&T> {
+        self.values.get(slot)
+    }
+
     /// The values in order of slot.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.values.iter()

@@ -68,6 +68,10 @@ pub struct Listed {
 
 /// Rows up to which the calling thread does the work: handing it over costs tens of microseconds.
 const SMALL: usize = 4096;
+/// With more slots a partition lies far outside of a core's own cache, and rows look for their keys together, so many
+/// at once.
+const FAR: usize = 1 << 17;
+const AT_ONCE: usize = 256;
 /// In a checkpoint, the time of a key that never goes.
 const NEVER: i64 = i64::MAX;
 
@@ -529,20 +533,29 @@ impl Partition {
         let mut first = Vec::new();
         let Partition { keys, stamps, stamp, changed, fresh, kept, .. } = self;
         let known = fresh.len();
-        keys.upsert(&batch.keys, rows, |row, slot, new| {
-            let at = slot as usize;
-            if new {
-                stamps.put(at, *stamp, &0);
-                changed.push(slot);
-                fresh.push(slot);
-                first.push(row);
-            } else if stamps[at] != *stamp {
-                stamps[at] = *stamp;
-                changed.push(slot);
-                kept.push(slot);
+        let far = keys.slots() > FAR;
+        let mut near = Vec::new();
+        for rows in rows.chunks(if far { AT_ONCE } else { rows.len().max(1) }) {
+            if far {
+                keys.approach(&batch.keys, rows, &mut near);
+                let seen = near.iter().fold(0, |all, slot| all ^ stamps.get(*slot as usize).copied().unwrap_or(0));
+                std::hint::black_box(seen);
             }
-            slots.push(slot);
-        })?;
+            keys.upsert(&batch.keys, rows, |row, slot, new| {
+                let at = slot as usize;
+                if new {
+                    stamps.put(at, *stamp, &0);
+                    changed.push(slot);
+                    fresh.push(slot);
+                    first.push(row);
+                } else if stamps[at] != *stamp {
+                    stamps[at] = *stamp;
+                    changed.push(slot);
+                    kept.push(slot);
+                }
+                slots.push(slot);
+            })?;
+        }
         self.live += first.len();
         self.recall(known, &mut first)?;
         if let Some(expiry) = &batch.expiry {
