@@ -7,17 +7,10 @@ use crate::checkpoint::Changes;
 use crate::engine::EngineError;
 use crate::engine::state::expiry::ExpiryIndex;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
+use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, Tier, beside, garbled, staying};
 use crate::engine::state::stored::{Stored, put_bytes, put_varint, take_bytes, take_varint};
 use polars::prelude::Series;
 use std::ops::ControlFlow;
-
-/// How a join spills.
-pub(super) struct Spilling {
-    tier: Tier,
-    /// Rows that a restart has brought.
-    restored: usize,
-}
 
 /// Kept columns, and the watermark that takes each row away.
 pub(super) type ListedRows = (Vec<Series>, Vec<Option<i64>>);
@@ -61,32 +54,29 @@ impl StreamJoin {
         for (number, partition) in self.partitions.iter_mut().enumerate() {
             partition.cold = Some(tier.cold(number, count));
         }
-        self.spilling = Some(Spilling { tier, restored: 0 });
+        self.tier = Some(tier);
     }
 
     pub(super) fn check_disk(&self) -> Result<(), EngineError> {
-        self.spilling.as_ref().map_or(Ok(()), |s| s.tier.check())
+        self.tier.as_ref().map_or(Ok(()), Tier::check)
     }
 
     /// Rows and bytes on disk; `None` where nothing spills.
     pub(super) fn on_disk(&self) -> Option<(u64, u64)> {
-        let spilling = self.spilling.as_ref()?;
-        Some((self.partitions.iter().map(Partition::cold_rows).sum(), spilling.tier.disk_bytes()))
+        let tier = self.tier.as_ref()?;
+        Some((self.partitions.iter().map(Partition::cold_rows).sum(), tier.disk_bytes()))
     }
 
     /// Moves to disk what is too much in memory, or with `all` all of it; between batches.
     pub(super) fn spill(&mut self, all: bool) {
-        let Some(Spilling { tier, .. }) = &mut self.spilling else { return };
+        let Some(tier) = &mut self.tier else { return };
         let (shape, kind) = (&self.shape, &self.kind);
         tier.settle(&mut self.partitions, all, |p| p.figures().bytes as usize, |p, target| p.spill(target, kind, shape));
     }
 
     /// A restart brought some more rows: from time to time all of them go to disk.
     pub(super) fn restored_some(&mut self, rows: usize) {
-        let Some(spilling) = &mut self.spilling else { return };
-        spilling.restored += rows;
-        if spilling.restored >= LOOK_EVERY {
-            spilling.restored = 0;
+        if self.tier.as_mut().is_some_and(|tier| tier.brings(rows)) {
             self.spill(true);
         }
     }
@@ -145,26 +135,22 @@ impl Partition {
 
     /// Of the keys that seemed new, those from `known` on: what is on disk of them comes back.
     pub(super) fn recall(&mut self, known: usize) -> Result<(), EngineError> {
-        let Some(mut cold) = self.cold.take_if(|c| !c.is_empty()) else { return Ok(()) };
+        beside(self, |p| &mut p.cold, |p, cold| p.recall_from(cold, known))
+    }
+
+    fn recall_from(&mut self, cold: &mut Cold, known: usize) -> Result<(), EngineError> {
         let (keys, new) = (&self.keys, &self.fresh[known..]);
-        let found = cold.find(new.len(), |at, out| keys.write_key(new[at], out));
-        let recalled = found.and_then(|found| {
-            found.iter().try_for_each(|(at, found)| {
-                self.fill(self.fresh[known + at], found.value())?;
-                cold.forget(found);
-                Ok(())
-            })
-        });
-        self.cold = Some(cold);
-        recalled
+        let found = cold.find(new.len(), |at, out| keys.write_key(new[at], out))?;
+        for (at, found) in &found {
+            self.fill(self.fresh[known + at], found.value())?;
+            cold.forget(found);
+        }
+        Ok(())
     }
 
     /// Brings back the keys with a row of `side` that is due at or before `until`.
     pub(super) fn recall_due(&mut self, side: usize, until: i64) -> Result<(), EngineError> {
-        let Some(mut cold) = self.cold.take_if(|c| !c.is_empty()) else { return Ok(()) };
-        let recalled = cold.take_due(side, until, |found| self.load(found));
-        self.cold = Some(cold);
-        recalled
+        beside(self, |p| &mut p.cold, |p, cold| cold.take_due(side, until, |found| p.load(found)))
     }
 
     fn load(&mut self, found: &Found) -> Result<(), EngineError> {

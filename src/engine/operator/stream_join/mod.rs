@@ -12,7 +12,6 @@
 mod cold;
 mod partition;
 
-use self::cold::Spilling;
 use self::partition::Partition;
 use super::late::{EventTime, LateNote, in_time};
 use super::{BatchContext, Flow, Kept, KeptRows, Operator, Spent, Task, waves};
@@ -132,7 +131,7 @@ pub struct StreamJoin {
     spent: Spent,
     /// Of the last batch.
     resources: Option<Resources>,
-    spilling: Option<Spilling>,
+    tier: Option<Tier>,
 }
 
 impl StreamJoin {
@@ -140,7 +139,7 @@ impl StreamJoin {
     pub fn new(shape: Shape, partitions: usize) -> StreamJoin {
         let kind = KeyKind::of(&shape.sides[0].keys.iter().map(|k| k.data_type().clone()).collect::<Vec<_>>());
         let partitions = (0..partitions).map(|_| Partition::new(&kind, &shape)).collect();
-        StreamJoin { shape, kind, partitions, dropped: 0, spent: Spent::default(), resources: None, spilling: None }
+        StreamJoin { shape, kind, partitions, dropped: 0, spent: Spent::default(), resources: None, tier: None }
     }
 
     /// Everything that needs no state: late rows go, keys are hashed.

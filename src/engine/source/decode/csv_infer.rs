@@ -85,7 +85,7 @@ fn whole_digits(text: &str) -> Option<u8> {
 }
 
 /// The narrowest type that holds values of both.
-fn common(a: &DataType, b: &DataType) -> DataType {
+pub(crate) fn common(a: &DataType, b: &DataType) -> DataType {
     use DataType::{BigInt, Date, Decimal, Double, Int, Timestamp, Void};
     match (a, b) {
         (a, b) if a == b => a.clone(),

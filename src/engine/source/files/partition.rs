@@ -5,7 +5,8 @@ use crate::engine::EngineError;
 use crate::engine::eval::parse;
 use crate::engine::eval::zone::Zone;
 use crate::engine::source::decode::csv::double;
-use crate::engine::source::decode::json_infer::{decimal_type, wider};
+use crate::engine::source::decode::csv_infer;
+use crate::engine::source::decode::json_infer::decimal_type;
 use crate::types::{DataType, Field};
 use std::path::{Component, Path};
 
@@ -116,18 +117,12 @@ fn type_of(value: &str) -> DataType {
     DataType::String
 }
 
-/// The narrowest type for both, else STRING. Doubles are too coarse for large whole numbers.
+/// The narrowest type for both, as for values of a CSV file; but doubles are too coarse for large whole numbers.
 fn common(a: &DataType, b: &DataType) -> DataType {
-    use DataType::{BigInt, Date, Decimal, Double, Int, Timestamp, Void};
+    use DataType::{BigInt, Decimal, Double};
     match (a, b) {
-        (a, b) if a == b => a.clone(),
-        (Void, other) | (other, Void) => other.clone(),
-        (Int, BigInt) | (BigInt, Int) => BigInt,
-        (Int, Double) | (Double, Int) => Double,
-        (Int, Decimal(p, s)) | (Decimal(p, s), Int) => wider(&Decimal(10, 0), &Decimal(*p, *s)),
-        (BigInt, Decimal(..)) | (Decimal(..), BigInt | Decimal(..)) => wider(a, b),
-        (Date, Timestamp) | (Timestamp, Date) => Timestamp,
-        _ => DataType::String,
+        (Double, BigInt | Decimal(..)) | (BigInt | Decimal(..), Double) => DataType::String,
+        (a, b) => csv_infer::common(a, b),
     }
 }
 

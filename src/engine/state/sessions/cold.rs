@@ -4,7 +4,7 @@ use super::{Partition, Session, SessionOutput, SessionTable};
 use crate::engine::EngineError;
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
+use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, Tier, beside, garbled, staying};
 use crate::engine::state::stored::{Stored, put_bytes, take_bytes};
 use std::ops::ControlFlow;
 
@@ -12,8 +12,6 @@ use std::ops::ControlFlow;
 pub(super) struct Spilling {
     tier: Tier,
     recipe: Recipe,
-    /// Sessions that a restart has brought.
-    restored: usize,
 }
 
 /// What makes an empty partition.
@@ -41,7 +39,7 @@ impl SessionTable {
             partition.cold = Some(tier.cold(number, count));
         }
         let aggregates = aggregates.iter().map(|a| (*a).clone()).collect();
-        self.spilling = Some(Spilling { tier, recipe: Recipe { kind: kind.clone(), aggregates, expires }, restored: 0 });
+        self.spilling = Some(Spilling { tier, recipe: Recipe { kind: kind.clone(), aggregates, expires } });
     }
 
     /// Whether what spilled so far is well.
@@ -65,10 +63,7 @@ impl SessionTable {
 
     /// A restart brought some more sessions: from time to time all of them go to disk.
     pub(super) fn restored_some(&mut self, sessions: usize) {
-        let Some(spilling) = &mut self.spilling else { return };
-        spilling.restored += sessions;
-        if spilling.restored >= LOOK_EVERY {
-            spilling.restored = 0;
+        if self.spilling.as_mut().is_some_and(|s| s.tier.brings(sessions)) {
             self.settle(true);
         }
     }
@@ -120,10 +115,7 @@ impl Partition {
 
     /// Keys that seemed new and are on disk come back with their sessions, and are new no more.
     pub(super) fn recall(&mut self) -> Result<(), EngineError> {
-        let Some(mut cold) = self.cold.take_if(|c| !c.is_empty()) else { return Ok(()) };
-        let recalled = self.recall_from(&mut cold);
-        self.cold = Some(cold);
-        recalled
+        beside(self, |p| &mut p.cold, Partition::recall_from)
     }
 
     fn recall_from(&mut self, cold: &mut Cold) -> Result<(), EngineError> {
@@ -140,10 +132,7 @@ impl Partition {
 
     /// Brings back the keys with a session that ends at or before `until`.
     pub(super) fn recall_due(&mut self, until: i64) -> Result<(), EngineError> {
-        let Some(mut cold) = self.cold.take_if(|c| !c.is_empty()) else { return Ok(()) };
-        let recalled = cold.take_due(0, until, |found| self.load(found));
-        self.cold = Some(cold);
-        recalled
+        beside(self, |p| &mut p.cold, |p, cold| cold.take_due(0, until, |found| p.load(found)))
     }
 
     fn load(&mut self, found: &Found) -> Result<(), EngineError> {

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows that a restart brings between two looks at the memory.
-pub const LOOK_EVERY: usize = 1 << 14;
+const LOOK_EVERY: usize = 1 << 14;
 /// Rows that are read from disk at once where all are.
 pub const CHUNK: usize = 1 << 16;
 
@@ -70,7 +70,7 @@ impl Spill {
 
     /// The part of operator `number`.
     pub fn tier(self: &Arc<Spill>, number: usize) -> Tier {
-        Tier { spill: Arc::clone(self), operator: number as u8, used: 0 }
+        Tier { spill: Arc::clone(self), operator: number as u8, used: 0, brought: 0 }
     }
 
     /// The store, opened when it is asked for first.
@@ -119,6 +119,23 @@ pub struct Tier {
     operator: u8,
     /// Memory that it said it uses.
     used: u64,
+    /// Rows that a restart has brought since the last look at the memory.
+    brought: usize,
+}
+
+/// Does something with the cold part of a partition, where it has anything, and with the partition beside it.
+///
+/// # Errors
+/// Those of `work`.
+pub fn beside<P>(
+    partition: &mut P,
+    cold: fn(&mut P) -> &mut Option<Cold>,
+    work: impl FnOnce(&mut P, &mut Cold) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let Some(mut taken) = cold(partition).take_if(|c| !c.is_empty()) else { return Ok(()) };
+    let outcome = work(partition, &mut taken);
+    *cold(partition) = Some(taken);
+    outcome
 }
 
 impl Tier {
@@ -154,6 +171,16 @@ impl Tier {
         done.into_iter().filter_map(Result::err).for_each(|error| self.spill.fail(error));
         let after: usize = partitions.iter().map(&bytes).sum();
         self.uses(after as u64);
+    }
+
+    /// A restart brought some more rows. Whether it is time to look at the memory: then all of them go to disk.
+    pub fn brings(&mut self, rows: usize) -> bool {
+        self.brought += rows;
+        let look = self.brought >= LOOK_EVERY;
+        if look {
+            self.brought = 0;
+        }
+        look
     }
 
     /// Says how much memory they use now.

@@ -7,7 +7,7 @@ use super::{Emit, Listed, Partition, StateTable};
 use crate::engine::eval::access::{self, Cells};
 use crate::engine::state::accumulator::Aggregate;
 use crate::engine::state::keys::KeyKind;
-use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, LOOK_EVERY, Tier, garbled, staying};
+use crate::engine::state::spill::{Bundle, Bundles, CHUNK, Cold, Found, Tier, beside, garbled, staying};
 use crate::engine::{EngineError, Resources};
 use polars::prelude::Series;
 use std::ops::ControlFlow;
@@ -33,8 +33,6 @@ pub(super) struct Spilling {
     tier: Tier,
     recipe: Recipe,
     expiry: Option<ExpiryOf>,
-    /// Groups that a restart has brought since the last look at the memory.
-    restored: usize,
 }
 
 /// From slots, when their groups close.
@@ -53,7 +51,7 @@ impl StateTable {
         for (number, partition) in self.partitions.iter_mut().enumerate() {
             partition.cold = Some(tier.cold(number, count));
         }
-        self.spilling = Some(Spilling { tier, recipe, expiry, restored: 0 });
+        self.spilling = Some(Spilling { tier, recipe, expiry });
     }
 
     /// Whether what spilled so far is well.
@@ -86,12 +84,10 @@ impl StateTable {
     /// A restart brought some more groups: from time to time all of them go to disk. `indexed` where their times are known
     /// already.
     pub(super) fn restored_some(&mut self, groups: usize, indexed: bool) {
-        let Some(Spilling { tier, recipe, expiry, restored }) = &mut self.spilling else { return };
-        *restored += groups;
-        if *restored < LOOK_EVERY {
+        let Some(Spilling { tier, recipe, expiry }) = &mut self.spilling else { return };
+        if !tier.brings(groups) {
             return;
         }
-        *restored = 0;
         let expiry = expiry.as_ref().filter(|_| !indexed);
         let times = |p: &Partition, slots: &[u32]| expiry.map_or_else(|| Ok(p.times(slots)), |expiry| p.times_of_keys(slots, expiry));
         tier.settle(&mut self.partitions, true, Partition::bytes, |p, _| p.spill(0, recipe, indexed, &times));
@@ -154,10 +150,7 @@ impl Partition {
     /// Keys from `fresh[known..]` on seemed new, and `first` has the rows that brought them: those that are on disk come
     /// back and are new no more.
     pub(super) fn recall(&mut self, known: usize, first: &mut Vec<u32>) -> Result<(), EngineError> {
-        let Some(mut cold) = self.cold.take_if(|c| !c.is_empty()) else { return Ok(()) };
-        let recalled = self.recall_from(&mut cold, known, first);
-        self.cold = Some(cold);
-        recalled
+        beside(self, |p| &mut p.cold, |p, cold| p.recall_from(cold, known, first))
     }
 
     fn recall_from(&mut self, cold: &mut Cold, known: usize, first: &mut Vec<u32>) -> Result<(), EngineError> {
@@ -187,10 +180,7 @@ impl Partition {
 
     /// Brings back what closes at or before `until`.
     pub(super) fn recall_due(&mut self, until: i64) -> Result<(), EngineError> {
-        let Some(mut cold) = self.cold.take_if(|c| !c.is_empty()) else { return Ok(()) };
-        let recalled = cold.take_due(0, until, |found| self.load(found));
-        self.cold = Some(cold);
-        recalled
+        beside(self, |p| &mut p.cold, |p, cold| cold.take_due(0, until, |found| p.load(found)))
     }
 
     /// Takes a group from disk into a slot of its own, as one that no batch touches.
