@@ -66,15 +66,20 @@ impl Session {
             columns,
             streaming: source.streaming,
         };
-        let context = SourceContext {
+        let context = self.looking_at(source);
+        check(&scan, &context, &self.resources)
+    }
+
+    /// Around a source that is looked at before any query reads it.
+    pub(super) fn looking_at(&self, source: &SourceDef) -> SourceContext {
+        SourceContext {
             wake: Arc::default(),
             clock: self.options.clock.clone(),
             zone: self.settings.zone(),
             bad: Arc::default(),
             query: source.name.clone(),
             folder: None,
-        };
-        check(&scan, &context, &self.resources)
+        }
     }
 
     /// Connects a socket stream right away, so that the prompt can say whether anybody is there; lines wait with the

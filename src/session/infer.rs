@@ -3,11 +3,9 @@
 use super::{Answer, Outcome, Session};
 use crate::catalog::{Relation, SourceDef};
 use crate::diagnostic::Diagnostic;
-use crate::engine::source::SourceContext;
 use crate::engine::source::live::{Inferred, infer_schema, is_readers};
 use crate::lang::ast::Ident;
 use crate::types::quote_if_needed;
-use std::sync::Arc;
 
 /// Lines that are looked at without LIMIT.
 const LINES: u64 = 1000;
@@ -26,14 +24,7 @@ impl Session {
             }
             None => return Err(self.not_found(name)),
         };
-        let context = SourceContext {
-            wake: Arc::default(),
-            clock: self.options.clock.clone(),
-            zone: self.settings.zone(),
-            bad: Arc::default(),
-            query: source.name.clone(),
-            folder: None,
-        };
+        let context = self.looking_at(&source);
         let limit = usize::try_from(limit.unwrap_or(LINES)).unwrap_or(usize::MAX).max(1);
         let found = infer_schema(&source.format, &source.options, limit, &context, &self.resources)
             .map_err(|e| Diagnostic::from(e).at(name.span))?;
