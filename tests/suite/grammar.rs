@@ -1,5 +1,6 @@
 //! `grammar/eddy.ebnf` is the language: its words are the keywords, its rules the parsers, its sentences parse.
 
+use crate::dice::Dice;
 use eddyline::catalog::{Catalog, Relation, SourceDef};
 use eddyline::lang::keywords::{KEYWORDS, Keyword};
 use eddyline::lang::{parse_data_type, parse_statement};
@@ -158,16 +159,6 @@ fn every_rule_is_reachable_and_named_above_a_parser() {
     let unnamed: Vec<_> = rules.difference(&named).collect();
     let strays: Vec<_> = named.difference(&rules).collect();
     assert!(unnamed.is_empty() && strays.is_empty(), "without a parser: {unnamed:?}; without a rule: {strays:?}");
-}
-
-/// A small generator of numbers: the same sentences in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % n as u64) as usize
-    }
 }
 
 /// How many rules deep the shortest sentence of each rule goes.

@@ -8,6 +8,7 @@ mod cli;
 mod decode_csv;
 mod decode_json;
 mod decode_schema;
+mod dice;
 mod engine;
 mod eval;
 mod eval_spark;

@@ -1,6 +1,7 @@
 //! Nothing lost and nothing doubled: every stateful operator, ended as by a kill after every step of the loop, by a
 //! power loss at any moment, and by damaged files.
 
+use crate::dice::Dice;
 use crate::engine::{DEADLINE, World, rows_of, wait_for, write_file};
 use eddyline::checkpoint::record::Record;
 use eddyline::checkpoint::simulated::{Fault, Operation, SimulatedDisk};
@@ -100,11 +101,8 @@ pub(crate) struct Case {
 const A: &str = "k INT, n INT, d DOUBLE, w STRING, ts TIMESTAMP";
 
 fn lines(seed: u64, rows: u64) -> Vec<String> {
-    let mut state = seed;
-    let mut next = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
+    let mut dice = Dice(seed);
+    let mut next = |below: u64| dice.roll(below);
     let line = |i: u64| {
         let seconds = (i * 3 + next(12)).saturating_sub(next(9));
         let key = if next(11) == 0 { "null".to_string() } else { next(5).to_string() };

@@ -3,6 +3,7 @@
 
 use super::recovery_sinks::rows_of;
 use super::session_run::eddy;
+use crate::dice::Dice;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,15 +13,6 @@ use std::time::Duration;
 
 /// Kills in one run of the test.
 const KILLS: u64 = 200;
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
 
 /// Each batch's rows, sorted, as the lines that were printed last say it; repeated batches must say the same.
 fn batches(text: &str, into: &mut BTreeMap<u64, Vec<String>>) {

@@ -1,6 +1,7 @@
 //! State that a failed batch must not change, and answers that must not hang on how input was cut into batches:
 //! joins of two streams and sessions.
 
+use crate::dice::Dice;
 use crate::engine::{Batches, DEADLINE, Seen, World, write_file};
 use eddyline::engine::EngineError;
 use eddyline::engine::clock::SystemClock;
@@ -34,11 +35,8 @@ const A: &str = "k INT, n INT, ts TIMESTAMP";
 
 /// Rows of a stream with some order and some disorder: keys from a few, times that drift and jump back.
 fn lines(seed: u64, rows: u64) -> Vec<String> {
-    let mut state = seed;
-    let mut next = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
+    let mut dice = Dice(seed);
+    let mut next = |below: u64| dice.roll(below);
     let line = |i: u64| {
         let seconds = (i * 2 + next(12)).saturating_sub(next(9));
         let key = if next(11) == 0 { "null".to_string() } else { next(4).to_string() };

@@ -1,6 +1,7 @@
 //! The real binary, a real sender, and SIGKILL at random moments: nothing that was received is lost or doubled.
 
 use super::session_run::{DEADLINE, eddy, signal};
+use crate::dice::Dice;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -130,11 +131,10 @@ fn a_killed_query_goes_on_with_every_line_it_had_received() {
     let dir = tempfile::tempdir().unwrap();
     let sender = Sender::start();
     let mut received: BTreeSet<u64> = BTreeSet::new();
-    let mut dice = 0x2545_f491_4f6c_dd1d_u64;
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     for kill in 0..kills() {
         let mut child = spawn(sender.port, dir.path());
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        sender.more(1 + (dice >> 33) % 40_000);
+        sender.more(1 + dice.roll(40_000));
         signal(&child, Signal::SIGKILL);
         child.wait().unwrap();
         received.extend(logged(dir.path()));
